@@ -1,0 +1,253 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { kindOfKey } from './domain/api-key.ts'
+import type { Limit } from './domain/limit.ts'
+
+/** A certificate and its private key, both PEM. */
+export interface Tls {
+  readonly cert: string
+  readonly key: string
+}
+
+/** Everything that can be set from outside, checked. Made once, at start, by `readConfig`. */
+export interface Config {
+  readonly production: boolean
+  readonly host: string
+  readonly port: number
+  /** Folder of the embedded database and of what is generated at the first run. */
+  readonly dataDir: string
+  /** 32 bytes; `undefined` means: use, or outside production make, the one in the data folder. */
+  readonly masterKey: Uint8Array | undefined
+  /** `undefined` means: outside production, make one at the first run. */
+  readonly adminKey: string | undefined
+  /** Issuer of the tokens, without a slash at its end. */
+  readonly publicUrl: string
+  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-*` is believed. */
+  readonly trustProxy: readonly string[]
+  readonly tls: Tls | undefined
+  readonly requireHttps: boolean
+  readonly limits: { readonly subject: Limit; readonly secretKey: Limit; readonly authFailures: Limit }
+  /** Origins that may read the documentation page's files. */
+  readonly corsOrigins: readonly string[]
+  /** How long keys may be used that could not be checked against the database. */
+  readonly staleKeysSeconds: number
+  readonly logLevel: LogLevel
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** A start that cannot go on. Its message is the one thing that is printed. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
+const SECONDS = { s: 1, m: 60, h: 3600 } as const
+
+const limit = z.string().transform((text, context): Limit => {
+  const found = /^([1-9]\d{0,6})\/([1-9]\d{0,3})([smh])$/.exec(text)
+  const unit = found?.[3]
+  if (found === null || (unit !== 's' && unit !== 'm' && unit !== 'h')) {
+    context.addIssue('is a count and a window, like 10/1m (s, m, h)')
+    return z.NEVER
+  }
+  return { count: Number(found[1]), windowSeconds: Number(found[2]) * SECONDS[unit] }
+})
+
+const flag = z.enum(['true', 'false'], 'is true or false').transform((text) => text === 'true')
+const wholeNumber = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `is a whole number from ${least} to ${most}`)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `is a whole number from ${least} to ${most}`)
+
+const list = z.string().transform((text) => text.split(',').map((entry) => entry.trim()))
+
+const proxies = list.refine(
+  (entries) => entries.every(isAddressOrRange),
+  'is a comma-separated list of IP addresses and CIDR ranges; a number or "true" would trust anyone',
+)
+
+const origins = list.refine(
+  (entries) => entries.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry),
+  'is a comma-separated list of origins, like https://app.example.com',
+)
+
+const publicUrl = z
+  .string()
+  .refine(isHttpUrl, 'is an http or https URL without a query or a fragment')
+  .transform((text) => text.replace(/\/+$/, ''))
+
+const masterKey = z.string().transform((text, context): Uint8Array => {
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.length === 32 && bytes.toString('base64') === text) return bytes
+  context.addIssue('is 32 bytes in base64, as `jeton secrets create` prints them')
+  return z.NEVER
+})
+
+const adminKey = z
+  .string()
+  .refine((text) => kindOfKey(text) === 'admin', 'is an admin key, as `jeton secrets create` prints it')
+
+/**
+ * Every variable that Jeton reads, in the order of .env.example. `prefault` is the default as one would write it
+ * there.
+ */
+export const environmentVariables = z.object({
+  NODE_ENV: z.string().optional(),
+  HOST: z.string().prefault('127.0.0.1'),
+  PORT: wholeNumber(0, 65_535).prefault('3000'),
+  DATA_DIR: z.string().prefault('./data'),
+  PUBLIC_URL: publicUrl.optional(),
+  MASTER_KEY: masterKey.optional(),
+  MASTER_KEY_FILE: z.string().optional(),
+  ADMIN_KEY: adminKey.optional(),
+  ADMIN_KEY_FILE: z.string().optional(),
+  TRUST_PROXY: proxies.optional(),
+  TLS_CERT_FILE: z.string().optional(),
+  TLS_KEY_FILE: z.string().optional(),
+  REQUIRE_HTTPS: flag.optional(),
+  RATE_LIMIT_SUBJECT: limit.prefault('10/1m'),
+  RATE_LIMIT_KEY: limit.prefault('6000/1m'),
+  RATE_LIMIT_AUTH_FAILURES: limit.prefault('30/1m'),
+  CORS_ORIGINS: origins.optional(),
+  STALE_KEYS_SECONDS: wholeNumber(1, 3600).prefault('30'),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
+})
+
+type Values = z.output<typeof environmentVariables>
+
+/**
+ * Reads the environment variables. An empty one counts as not set.
+ *
+ * @param now unix milliseconds, which a certificate must outlive
+ * @throws StartError one message that names every fault
+ */
+export function readConfig(env: Record<string, string | undefined> = process.env, now = Date.now()): Config {
+  const faults: string[] = []
+  const set = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  )
+  const found = environmentVariables.safeParse({ ...set, ...readSecretFiles(set, faults) })
+  for (const issue of found.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`)
+  const tls = readTls(set.TLS_CERT_FILE, set.TLS_KEY_FILE, now, faults)
+  if (found.data?.NODE_ENV === 'production') faults.push(...missingInProduction(found.data))
+  if (found.data === undefined || faults.length > 0) {
+    throw new StartError(
+      `The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+    )
+  }
+  return toConfig(found.data, tls)
+}
+
+function toConfig(values: Values, tls: Tls | undefined): Config {
+  const production = values.NODE_ENV === 'production'
+  return {
+    production,
+    host: values.HOST,
+    port: values.PORT,
+    dataDir: values.DATA_DIR,
+    masterKey: values.MASTER_KEY,
+    adminKey: values.ADMIN_KEY,
+    publicUrl: values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT, tls !== undefined),
+    trustProxy: values.TRUST_PROXY ?? [],
+    tls,
+    requireHttps: values.REQUIRE_HTTPS ?? production,
+    limits: {
+      subject: values.RATE_LIMIT_SUBJECT,
+      secretKey: values.RATE_LIMIT_KEY,
+      authFailures: values.RATE_LIMIT_AUTH_FAILURES,
+    },
+    corsOrigins: values.CORS_ORIGINS ?? [],
+    staleKeysSeconds: values.STALE_KEYS_SECONDS,
+    logLevel: values.LOG_LEVEL,
+  }
+}
+
+function defaultPublicUrl(host: string, port: number, secure: boolean): string {
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : isIP(host) === 6 ? `[${host}]` : host
+  return `${secure ? 'https' : 'http'}://${name}:${port}`
+}
+
+function missingInProduction(values: Values): string[] {
+  const missing = (['MASTER_KEY', 'ADMIN_KEY', 'PUBLIC_URL'] as const).filter(
+    (name) => values[name] === undefined,
+  )
+  if (missing.length === 0) return []
+  return [
+    `${missing.join(', ')} must be set in production; \`jeton secrets create\` prints lines to start from`,
+  ]
+}
+
+/** `X_FILE` names a file that holds `X`. Both at once would leave open which one counts. */
+function readSecretFiles(env: Record<string, string | undefined>, faults: string[]): Record<string, string> {
+  const read: Record<string, string> = {}
+  for (const name of ['MASTER_KEY', 'ADMIN_KEY'] as const) {
+    const path = env[`${name}_FILE`]
+    if (path === undefined) continue
+    if (env[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set; keep one`)
+    const text = readText(`${name}_FILE`, path, faults)?.trim()
+    if (text !== undefined) read[name] = text
+  }
+  return read
+}
+
+function readTls(
+  certFile: string | undefined,
+  keyFile: string | undefined,
+  now: number,
+  faults: string[],
+): Tls | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined
+  if (certFile === undefined || keyFile === undefined) {
+    faults.push('TLS_CERT_FILE and TLS_KEY_FILE go together; one of them is not set')
+    return undefined
+  }
+  const cert = readText('TLS_CERT_FILE', certFile, faults)
+  const key = readText('TLS_KEY_FILE', keyFile, faults)
+  if (cert === undefined || key === undefined) return undefined
+  const fault = tlsFault(cert, key, now)
+  if (fault !== undefined) faults.push(fault)
+  return { cert, key }
+}
+
+function tlsFault(cert: string, key: string, now: number): string | undefined {
+  try {
+    const certificate = new X509Certificate(cert)
+    if (certificate.validToDate.getTime() <= now) {
+      return `TLS_CERT_FILE expired at ${certificate.validToDate.toISOString()}`
+    }
+    return certificate.checkPrivateKey(createPrivateKey(key))
+      ? undefined
+      : 'TLS_KEY_FILE does not belong to the certificate in TLS_CERT_FILE'
+  } catch {
+    // The reason that OpenSSL gives can repeat parts of the file.
+    return 'TLS_CERT_FILE and TLS_KEY_FILE are not a certificate and an unencrypted private key in PEM'
+  }
+}
+
+function readText(name: string, path: string, faults: string[]): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    faults.push(`${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    return undefined
+  }
+}
+
+function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  const bare = url.search === '' && url.hash === '' && url.username === '' && url.password === ''
+  return bare && (url.protocol === 'http:' || url.protocol === 'https:')
+}
+
+function isAddressOrRange(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/')
+  const version = isIP(address)
+  if (version === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}

@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import { JetonError } from '../domain/errors.ts'
+import { isReserved, parsePattern, RESERVED_PREFIXES } from '../domain/pattern.ts'
+import { jsonObject, seconds, subject } from './fields.ts'
+import type { Format, Lifetime } from './format.ts'
+import { iceServers } from './ice-servers.ts'
+
+const lifetime: Lifetime = { defaultSeconds: 3_600, longestSeconds: 86_400 }
+
+/** How far beyond the longest life `exp` may be without being refused: the caller's clock may be ahead. */
+const CLOCK_LEEWAY_SECONDS = 10
+
+const MOST_CHANNELS = 100
+
+/** What a holder may do; `send` is not bound to a channel. */
+export const permissions = ['publish', 'subscribe', 'presence', 'send'] as const
+
+/** What a holder may do when the request does not say: `send` is asked for by name. */
+const DEFAULT_PERMISSIONS = ['publish', 'subscribe', 'presence'] as const
+
+const peerId = subject(128).regex(/^[\x20-\x7e]*$/, 'must be printable ASCII')
+
+const channel = z.string().superRefine((value, context) => {
+  const pattern = parsePattern(value)
+  if ('fault' in pattern) {
+    context.addIssue(pattern.fault)
+  } else if (isReserved(pattern)) {
+    const message = `is reserved: nothing under ${RESERVED_PREFIXES.join(', ')} can be granted`
+    context.addIssue({ code: 'custom', message, params: { error: 'channel_reserved' } })
+  }
+})
+
+const metadata = jsonObject(8_192).superRefine((value, context) => {
+  if (value.iceServers === undefined) return
+  for (const { message, path } of iceServers.safeParse(value.iceServers).error?.issues ?? []) {
+    context.addIssue({ code: 'custom', message, path: ['iceServers', ...path] })
+  }
+})
+
+const request = z
+  .strictObject({
+    peerId: peerId.optional().describe('Who the token is for: becomes `sub`, and is who is limited.'),
+    sub: peerId.optional().describe('The older spelling of `peerId`.'),
+    channels: z
+      .array(channel)
+      .max(MOST_CHANNELS, `must be at most ${MOST_CHANNELS} entries`)
+      .optional()
+      .describe(
+        'Channel patterns: `*` is any run without `/`, `**` any run. Left out, the token names none.',
+      ),
+    permissions: z
+      .array(z.enum(permissions, `must be one of ${permissions.join(', ')}`))
+      .optional()
+      .describe('Left out: publish, subscribe and presence.'),
+    expiresInSec: seconds(1, lifetime.longestSeconds).optional(),
+    exp: z.int('must be a whole number').optional().describe('Unix seconds, instead of `expiresInSec`.'),
+    metadata: metadata.optional().describe('Seen by the holder alone.'),
+    peerMetadata: jsonObject(4_096).optional().describe('Seen by the other peers.'),
+  })
+  .refine(({ expiresInSec, exp }) => expiresInSec === undefined || exp === undefined, {
+    path: ['exp'],
+    error: 'must not stand beside `expiresInSec`',
+  })
+  .transform(({ peerId, sub, ...asked }, context) => {
+    const subject = peerId ?? sub
+    if (subject !== undefined && (peerId === undefined || sub === undefined)) return { ...asked, subject }
+    context.addIssue({
+      code: 'custom',
+      path: ['peerId'],
+      message: 'is needed, once: as `peerId` or as `sub`',
+    })
+    return z.NEVER
+  })
+  .meta({
+    id: 'ChannelsTokenRequest',
+    examples: [
+      { peerId: 'u_alice_123', channels: ['app_abc/room-1'], permissions: ['publish', 'subscribe'] },
+    ],
+  })
+
+/** Lets a peer act on channels (modelled on Metered realtime; WIRE 2). */
+export const channels: Format<typeof request> = {
+  name: 'channels',
+  algorithm: 'HS256',
+  lifetime,
+  request,
+  subject: ({ subject }) => subject,
+  ttlSeconds: ({ expiresInSec, exp }, now) =>
+    (exp === undefined ? expiresInSec : untilExp(exp, now)) ?? lifetime.defaultSeconds,
+  claims: (asked) => ({
+    sub: asked.subject,
+    channels: asked.channels ?? [],
+    permissions: asked.permissions ?? DEFAULT_PERMISSIONS,
+    ...(asked.metadata === undefined ? {} : { metadata: asked.metadata }),
+    ...(asked.peerMetadata === undefined ? {} : { peerMetadata: asked.peerMetadata }),
+  }),
+  policy: ({ channels, permissions }) => ({ channels, permissions }),
+}
+
+function untilExp(exp: number, now: number): number {
+  const asked = exp - now
+  if (asked >= 1 && asked <= lifetime.longestSeconds + CLOCK_LEEWAY_SECONDS) {
+    return Math.min(asked, lifetime.longestSeconds)
+  }
+  const message =
+    asked < 1 ? 'is not in the future' : `is more than ${lifetime.longestSeconds} seconds in the future`
+  throw new JetonError('body_invalid', `exp ${message}`, { issues: [{ path: 'exp', message }] })
+}

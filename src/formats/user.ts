@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { colorOf } from '../domain/color.ts'
+import { httpUrl, subject, text } from './fields.ts'
+import type { Format } from './format.ts'
+
+const request = z
+  .strictObject({
+    userId: subject(128).describe('Who the token is for: becomes `sub`, and is who is limited.'),
+    name: text(1, 200).describe('The name that others see.'),
+    avatar: httpUrl(2_048).optional().describe('A picture that others see.'),
+  })
+  .meta({
+    id: 'UserTokenRequest',
+    examples: [{ userId: 'user-1', name: 'Alice', avatar: 'https://example.com/alice.png' }],
+  })
+
+/** Identifies a user within an environment (modelled on Pulse; WIRE 1). */
+export const user: Format<typeof request> = {
+  name: 'user',
+  algorithm: 'HS256',
+  lifetime: { defaultSeconds: 3_600, longestSeconds: 86_400 },
+  request,
+  subject: ({ userId }) => userId,
+  ttlSeconds: () => user.lifetime.defaultSeconds,
+  claims: ({ userId, name, avatar }, { environmentId }) => ({
+    sub: userId,
+    name,
+    ...(avatar === undefined ? {} : { avatar }),
+    color: colorOf(environmentId, userId),
+  }),
+  policy: () => ({}),
+}

@@ -1,0 +1,147 @@
+import { digestOfKey, kindOfKey } from '../domain/api-key.ts'
+import { JetonError } from '../domain/errors.ts'
+import type { Seams } from '../seams.ts'
+import type { ApiKey, Environment, SigningAlgorithm, SigningKey, Store } from '../store/store.ts'
+import type { Sealer } from './sealing.ts'
+import { openSigner, type Signer } from './signing-keys.ts'
+
+/** A secret key as a caller presents it: its text, and its id if the caller sent that too. */
+export interface Credentials {
+  readonly text: string
+  readonly keyId: string | undefined
+}
+
+/** A secret key that is alive, with its environment. */
+export interface Caller {
+  readonly key: ApiKey
+  readonly environment: Environment
+}
+
+/** How well this process knows the keys. */
+export type KeyringState = 'fresh' | 'behind' | 'stale'
+
+/** Every environment and key in memory, following the store. */
+export interface Keyring {
+  /**
+   * The living secret key that these credentials are.
+   *
+   * @throws JetonError `key_malformed` `key_unknown` `key_kind_wrong` `key_revoked` `key_expired`, or
+   *   `store_unavailable` when the keys could not be checked for too long
+   */
+  authenticate(credentials: Credentials): Caller
+  /** What signs an environment's tokens with this algorithm now. */
+  signer(environmentId: string, algorithm: SigningAlgorithm): Signer
+  /** Notes durably that a browser sent this secret key. */
+  flagExposed(key: ApiKey): Promise<void>
+  /** Reads what changed in the store. Reads never overlap, so that an older one cannot put an old state back. */
+  refresh(): Promise<void>
+  /** Since when, against the store. `stale`: too long ago to go on. */
+  state(): KeyringState
+  /** Whether every environment has a key that may sign. */
+  canSign(): boolean
+}
+
+interface KeyringDeps {
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly seams: Seams
+  readonly staleKeysSeconds: number
+}
+
+/** Longer than this without a successful read and a change elsewhere may not have arrived here. */
+const FRESH_MS = 1_000
+
+export function createKeyring({ store, sealer, seams, staleKeysSeconds }: KeyringDeps): Keyring {
+  const environments = new Map<string, Environment>()
+  const keysByDigest = new Map<string, ApiKey>()
+  const signingKeys = new Map<string, SigningKey[]>()
+  const signers = new WeakMap<SigningKey, Signer>()
+  let revision = 0
+  let readAt = Number.NEGATIVE_INFINITY
+  let lastRead = Promise.resolve()
+
+  return { authenticate, signer, flagExposed, refresh, state, canSign }
+
+  function authenticate({ text, keyId }: Credentials): Caller {
+    if (state() === 'stale') {
+      throw new JetonError('store_unavailable', 'The keys could not be checked for too long. Try again soon.')
+    }
+    const key = keysByDigest.get(digestOfKey(text))
+    const environment = key && environments.get(key.environmentId)
+    if (key === undefined || environment === undefined) throw notFound(text)
+    if (key.kind !== 'secret') throw wrongKind(key.kind)
+    if (keyId !== undefined && keyId !== key.id) {
+      throw new JetonError('key_unknown', 'The key id and the secret do not belong together.')
+    }
+    refuseEnded(key, seams.now())
+    return { key, environment }
+  }
+
+  function signer(environmentId: string, algorithm: SigningAlgorithm): Signer {
+    const key = signingKeys.get(environmentId)?.findLast((candidate) => candidate.algorithm === algorithm)
+    if (key === undefined)
+      throw new JetonError('store_unavailable', 'This environment has no key that may sign.')
+    const known = signers.get(key)
+    if (known !== undefined) return known
+    const opened = openSigner(key, sealer)
+    signers.set(key, opened)
+    return opened
+  }
+
+  async function flagExposed(key: ApiKey): Promise<void> {
+    if (key.exposedAt !== undefined) return
+    await store.change((changes) => changes.markExposed(key.id, seams.now()))
+    await refresh()
+  }
+
+  function refresh(): Promise<void> {
+    lastRead = lastRead.then(read, read)
+    return lastRead
+  }
+
+  async function read(): Promise<void> {
+    const startedAt = seams.monotonic()
+    const changes = await store.changesSince(revision)
+    for (const environment of changes.environments) environments.set(environment.id, environment)
+    for (const key of changes.apiKeys) keysByDigest.set(key.digest, key)
+    for (const key of changes.signingKeys) addSigningKey(key)
+    revision = changes.revision
+    readAt = startedAt
+  }
+
+  function addSigningKey(key: SigningKey): void {
+    const others = (signingKeys.get(key.environmentId) ?? []).filter((other) => other.kid !== key.kid)
+    signingKeys.set(key.environmentId, [...others, key])
+  }
+
+  function state(): KeyringState {
+    const ageMs = seams.monotonic() - readAt
+    return ageMs <= FRESH_MS ? 'fresh' : ageMs <= staleKeysSeconds * 1000 ? 'behind' : 'stale'
+  }
+
+  function canSign(): boolean {
+    return [...environments.keys()].every((id) => (signingKeys.get(id)?.length ?? 0) > 0)
+  }
+}
+
+function notFound(text: string): JetonError {
+  const kind = kindOfKey(text)
+  if (kind === undefined) {
+    return new JetonError('key_malformed', 'The key is mistyped or cut short: its checksum does not match.')
+  }
+  if (kind !== 'secret') return wrongKind(kind)
+  return new JetonError('key_unknown', 'No key like this exists here.')
+}
+
+function wrongKind(kind: 'publishable' | 'admin'): JetonError {
+  return new JetonError('key_kind_wrong', `This is a ${kind} key; a secret key (sk_…) is needed here.`)
+}
+
+function refuseEnded(key: ApiKey, now: number): void {
+  if (key.revokedAt !== undefined && key.revokedAt <= now) {
+    throw new JetonError('key_revoked', 'The key was revoked.')
+  }
+  if (key.expiresAt !== undefined && key.expiresAt <= now) {
+    throw new JetonError('key_expired', 'The key has expired.')
+  }
+}

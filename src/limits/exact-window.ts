@@ -1,0 +1,90 @@
+import { hash } from 'node:crypto'
+import type { SlidingWindow, Taken } from './memory.ts'
+import { createTimeLists, type TimeList, type TimeLists } from './time-lists.ts'
+
+/** Maps behind one index. A map is copied when it grows; many small ones never hold the event loop for that. */
+const SHARDS = 256
+
+/** The ids that were last seen in one stretch of time, each with its moments. */
+interface Generation {
+  readonly startedAt: number
+  readonly shards: readonly Map<string, TimeList>[]
+  readonly lists: TimeLists
+}
+
+/**
+ * A sliding window that keeps every moment, and so is exact: an id that has `limit` moments younger than the
+ * window's length is refused, any other is not.
+ *
+ * Ids move to the current generation when they are seen. A generation lasts one window's length at least, so once
+ * it is two old everything in it has run out, and it is let go whole: nothing is ever swept, and no living count
+ * dropped. An id is kept as its SHA-256, so that its length costs no memory.
+ */
+export function createExactWindow(lengthMs: number): SlidingWindow {
+  let current = createGeneration(Number.NEGATIVE_INFINITY)
+  let previous = current
+
+  return { take, giveBack }
+
+  function take(id: string, limit: number, now: number): Taken {
+    advance(now)
+    const digest = digestOf(id)
+    const { lists } = current
+    const list = find(digest) ?? lists.create()
+    lists.dropUntil(list, now - lengthMs)
+    const used = lists.length(list)
+    const allowed = used < limit
+    const kept = allowed ? lists.append(list, now) : list
+    keep(digest, kept)
+    // The moment that must run out before there is room for one more than now.
+    const next = lists.at(kept, Math.max(0, used - limit))
+    return { allowed, remaining: Math.max(0, limit - used - 1), resetMs: next + lengthMs - now }
+  }
+
+  function giveBack(id: string): void {
+    const list = shardOf(current, digestOf(id)).get(digestOf(id))
+    if (list !== undefined) current.lists.dropLast(list)
+  }
+
+  function advance(now: number): void {
+    if (now - current.startedAt <= lengthMs) return
+    previous = current
+    current = createGeneration(now)
+  }
+
+  function find(digest: string): TimeList | undefined {
+    return shardOf(current, digest).get(digest) ?? bringOver(digest)
+  }
+
+  function bringOver(digest: string): TimeList | undefined {
+    const old = shardOf(previous, digest).get(digest)
+    if (old === undefined) return undefined
+    let list = current.lists.create()
+    for (let index = 0; index < previous.lists.length(old); index += 1) {
+      list = current.lists.append(list, previous.lists.at(old, index))
+    }
+    return list
+  }
+
+  function keep(digest: string, list: TimeList): void {
+    shardOf(current, digest).set(digest, list)
+  }
+}
+
+function createGeneration(startedAt: number): Generation {
+  return {
+    startedAt,
+    shards: Array.from({ length: SHARDS }, () => new Map<string, TimeList>()),
+    lists: createTimeLists(),
+  }
+}
+
+function shardOf({ shards }: Generation, digest: string): Map<string, TimeList> {
+  const shard = shards[digest.charCodeAt(0) % SHARDS]
+  if (shard === undefined) throw new RangeError('No such shard')
+  return shard
+}
+
+function digestOf(id: string): string {
+  return hash('sha256', id, 'latin1')
+}

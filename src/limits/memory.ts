@@ -1,0 +1,62 @@
+import type { Limit } from '../domain/limit.ts'
+import type { Seams } from '../seams.ts'
+import { createApproximateWindow } from './approximate-window.ts'
+import { createExactWindow } from './exact-window.ts'
+import type { Count, CountState, Decision, Limiter } from './limiter.ts'
+
+/** What asking a window for one more gave. */
+export interface Taken {
+  readonly allowed: boolean
+  /** How many more the limit allows at once. */
+  readonly remaining: number
+  /** Milliseconds until `remaining` grows; 0 when nothing is counted. */
+  readonly resetMs: number
+}
+
+/** Counts many ids over one sliding window. `now` never goes back. */
+export interface SlidingWindow {
+  /** Counts one more for `id`, unless that would be beyond the limit. */
+  take(id: string, limit: number, now: number): Taken
+  /** Takes back the latest that was counted for `id`, at the same `now`. */
+  giveBack(id: string, now: number): void
+}
+
+/** A limiter of one process. It begins at zero when the process does. */
+export function createMemoryLimiter({ monotonic }: Pick<Seams, 'monotonic'>): Limiter {
+  // By policy and length. How many a window allows is no part of it, so that a changed limit forgets nothing.
+  const windows = new Map<string, SlidingWindow>()
+
+  return { take }
+
+  function take(counts: readonly Count[]): Decision {
+    const now = monotonic()
+    const states: CountState[] = []
+    for (const count of counts) {
+      const taken = windowOf(count).take(count.id, count.limit.count, now)
+      states.push(stateOf(count, taken))
+      if (!taken.allowed) {
+        for (const earlier of counts.slice(0, states.length - 1)) windowOf(earlier).giveBack(earlier.id, now)
+        return { allowed: false, states, refusedBy: states.at(-1) }
+      }
+    }
+    return { allowed: true, states, refusedBy: undefined }
+  }
+
+  function windowOf({ policy, limit }: Count): SlidingWindow {
+    const name = `${policy}/${limit.windowSeconds}`
+    const known = windows.get(name)
+    if (known !== undefined) return known
+    const made = createWindow(policy, limit)
+    windows.set(name, made)
+    return made
+  }
+}
+
+function createWindow(policy: Count['policy'], limit: Limit): SlidingWindow {
+  const lengthMs = limit.windowSeconds * 1000
+  return policy === 'subject' ? createExactWindow(lengthMs) : createApproximateWindow(lengthMs)
+}
+
+function stateOf({ policy, limit }: Count, { remaining, resetMs }: Taken): CountState {
+  return { policy, limit, remaining, resetSeconds: Math.ceil(resetMs / 1000) }
+}

@@ -1,0 +1,143 @@
+import { CamelCasePlugin, type Dialect, Kysely, type Transaction } from 'kysely'
+import { z } from 'zod'
+import { JetonError } from '../domain/errors.ts'
+import { hasTable, migrate, refuseNewer } from './migrate.ts'
+import {
+  adminKeyToRow,
+  apiKeyRow,
+  apiKeyToRow,
+  environmentRow,
+  environmentToRow,
+  type Schema,
+  signingKeyRow,
+  signingKeyToRow,
+} from './rows.ts'
+import type { ChangeSet, Store } from './store.ts'
+
+const ONLY_ROW = 1
+
+/**
+ * The store over any database that Kysely speaks to.
+ *
+ * @param isUniqueViolation whether a driver's error says that a unique value is there already
+ */
+export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: unknown) => boolean): Store {
+  const db = new Kysely<Schema>({ dialect, plugins: [new CamelCasePlugin()] })
+
+  return { prepare, sealedDataKey, change, changesSince, listEnvironments, listApiKeys, close }
+
+  async function sealedDataKey() {
+    await refuseNewer(db)
+    if (!(await hasTable(db, 'data_key'))) return undefined
+    const row = await db.selectFrom('dataKey').select('sealed').where('id', '=', ONLY_ROW).executeTakeFirst()
+    return row === undefined ? undefined : Buffer.from(row.sealed, 'base64url')
+  }
+
+  async function prepare() {
+    await migrate(db)
+  }
+
+  async function change<T>(work: (changes: ChangeSet) => Promise<T>): Promise<T> {
+    try {
+      return await db.transaction().execute(async (transaction) => {
+        const revised = await transaction
+          .updateTable('revision')
+          .set((row) => ({ value: row('value', '+', 1) }))
+          .where('id', '=', ONLY_ROW)
+          .returning('value')
+          .executeTakeFirstOrThrow()
+        return await work(changeSet(transaction, revised.value))
+      })
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error
+      throw new JetonError('conflict', 'Something with this name or identity is there already.', {
+        cause: error,
+      })
+    }
+  }
+
+  async function changesSince(since: number) {
+    // The revision is read first: a change that lands in between is read now and, harmlessly, once more later.
+    const { value } = await db.selectFrom('revision').select('value').executeTakeFirstOrThrow()
+    if (value === since) return { revision: value, environments: [], apiKeys: [], signingKeys: [] }
+    const environments = await db
+      .selectFrom('environment')
+      .selectAll()
+      .where('revision', '>', since)
+      .execute()
+    const apiKeys = await db.selectFrom('apiKey').selectAll().where('revision', '>', since).execute()
+    const signingKeys = await db.selectFrom('signingKey').selectAll().where('revision', '>', since).execute()
+    return {
+      revision: value,
+      environments: z.array(environmentRow).parse(environments),
+      apiKeys: z.array(apiKeyRow).parse(apiKeys),
+      signingKeys: z.array(signingKeyRow).parse(signingKeys),
+    }
+  }
+
+  async function listEnvironments() {
+    const rows = await db.selectFrom('environment').selectAll().orderBy('createdAt').orderBy('id').execute()
+    return z.array(environmentRow).parse(rows)
+  }
+
+  async function listApiKeys(environmentId: string | undefined) {
+    const all = db.selectFrom('apiKey').selectAll().orderBy('createdAt').orderBy('id')
+    const some = environmentId === undefined ? all : all.where('environmentId', '=', environmentId)
+    return z.array(apiKeyRow).parse(await some.execute())
+  }
+
+  async function close() {
+    await db.destroy()
+  }
+}
+
+function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSet {
+  return {
+    async countEnvironments() {
+      const { count } = await transaction
+        .selectFrom('environment')
+        .select((row) => row.fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      return Number(count)
+    },
+    async keepDataKey(sealed) {
+      const row = { id: ONLY_ROW, sealed: Buffer.from(sealed).toString('base64url') }
+      await transaction
+        .insertInto('dataKey')
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
+      const kept = await transaction.selectFrom('dataKey').select('sealed').executeTakeFirstOrThrow()
+      return Buffer.from(kept.sealed, 'base64url')
+    },
+    async insertAdminKey(key) {
+      await transaction.insertInto('adminKey').values(adminKeyToRow(key)).execute()
+    },
+    async insertEnvironment(environment) {
+      await transaction
+        .insertInto('environment')
+        .values({ ...environmentToRow(environment), revision })
+        .execute()
+    },
+    async insertApiKey(key) {
+      await transaction
+        .insertInto('apiKey')
+        .values({ ...apiKeyToRow(key), revision })
+        .execute()
+    },
+    async insertSigningKey(key) {
+      await transaction
+        .insertInto('signingKey')
+        .values({ ...signingKeyToRow(key), revision })
+        .execute()
+    },
+    async markExposed(keyId, at) {
+      await transaction
+        .updateTable('apiKey')
+        .set({ exposedAt: at, revision })
+        .where('id', '=', keyId)
+        .where('exposedAt', 'is', null)
+        .execute()
+    },
+  }
+}

@@ -1,0 +1,7 @@
+import type { Migration } from 'kysely/migration'
+import { foundation } from './0001-foundation.ts'
+
+/** Every migration by name, in order. One that has been released is never edited; a later one mends it. */
+export const migrations: Record<string, Migration> = {
+  '0001-foundation': foundation,
+}

@@ -1,0 +1,93 @@
+/** An isolated workspace: its keys, tokens, users and usage. All times in this file are unix milliseconds. */
+export interface Environment {
+  readonly id: string
+  readonly name: string
+  /** Stands in the text of the environment's keys. */
+  readonly tag: string
+  readonly createdAt: number
+}
+
+/** A secret or publishable key, as it is kept: never its text, if that is secret. */
+export interface ApiKey {
+  readonly id: string
+  readonly environmentId: string
+  readonly kind: 'secret' | 'publishable'
+  /** `digestOfKey` of the text. */
+  readonly digest: string
+  readonly hint: string
+  /** The whole text of a publishable key, which is no secret. */
+  readonly text: string | undefined
+  readonly createdAt: number
+  readonly expiresAt: number | undefined
+  readonly revokedAt: number | undefined
+  /** When a browser was first seen with this secret key. */
+  readonly exposedAt: number | undefined
+}
+
+export type SigningAlgorithm = 'HS256' | 'EdDSA'
+
+/** What signs an environment's tokens. */
+export interface SigningKey {
+  readonly environmentId: string
+  /** Unique within its environment. */
+  readonly kid: string
+  readonly algorithm: SigningAlgorithm
+  /** The HS256 secret, or the Ed25519 private key in PKCS #8, sealed and bound to this row. */
+  readonly sealedSecret: Uint8Array
+  /** The Ed25519 public key as a JWK in JSON. */
+  readonly publicJwk: string | undefined
+  readonly createdAt: number
+}
+
+/** An admin key that was generated at a first run. */
+export interface AdminKey {
+  readonly digest: string
+  readonly hint: string
+  readonly createdAt: number
+}
+
+/** What came or changed after a revision. */
+export interface Changes {
+  /** Pass it to the next call. */
+  readonly revision: number
+  readonly environments: readonly Environment[]
+  readonly apiKeys: readonly ApiKey[]
+  readonly signingKeys: readonly SigningKey[]
+}
+
+/** Writes within one transaction: all of them happen, or none. */
+export interface ChangeSet {
+  /** How many environments there are. */
+  countEnvironments(): Promise<number>
+  /** Keeps this sealed data key when the database has none yet, and gives back the one that it has then. */
+  keepDataKey(sealed: Uint8Array): Promise<Uint8Array>
+  insertEnvironment(environment: Environment): Promise<void>
+  insertApiKey(key: ApiKey): Promise<void>
+  insertSigningKey(key: SigningKey): Promise<void>
+  insertAdminKey(key: AdminKey): Promise<void>
+  /** Notes that a secret key was seen in a browser; the first time stays. */
+  markExposed(keyId: string, at: number): Promise<void>
+}
+
+/** The durable truth about environments and keys. One contract, one implementation, any number of databases. */
+export interface Store {
+  /**
+   * The data key as it lies in the database, or `undefined` in a new one. Changes nothing.
+   *
+   * @throws StoreError when the database is newer than this program
+   */
+  sealedDataKey(): Promise<Uint8Array | undefined>
+  /** Brings the database to this program's schema. Anything else needs that first. */
+  prepare(): Promise<void>
+  /**
+   * Runs `work` in one transaction and counts the revision up in it, so that every process learns of the change.
+   *
+   * @throws JetonError `conflict` when a unique value is there already
+   */
+  change<T>(work: (changes: ChangeSet) => Promise<T>): Promise<T>
+  /** What has another revision than `revision`; 0 for everything. */
+  changesSince(revision: number): Promise<Changes>
+  listEnvironments(): Promise<readonly Environment[]>
+  listApiKeys(environmentId: string | undefined): Promise<readonly ApiKey[]>
+  close(): Promise<void>
+}
