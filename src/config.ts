@@ -131,10 +131,11 @@ export function readConfig(env: Record<string, string | undefined> = process.env
   const set = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   )
-  const found = environmentVariables.safeParse({ ...set, ...readSecretFiles(set, faults) })
+  const given = { ...set, ...readSecretFiles(set, faults) }
+  const found = environmentVariables.safeParse(given)
   for (const issue of found.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`)
   const tls = readTls(set.TLS_CERT_FILE, set.TLS_KEY_FILE, now, faults)
-  if (found.data?.NODE_ENV === 'production') faults.push(...missingInProduction(found.data))
+  if (given.NODE_ENV === 'production') faults.push(...missingInProduction(given))
   if (found.data === undefined || faults.length > 0) {
     throw new StartError(
       `The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,

@@ -72,7 +72,6 @@ const request = z
     return z.NEVER
   })
   .meta({
-    id: 'ChannelsTokenRequest',
     examples: [
       { peerId: 'u_alice_123', channels: ['app_abc/room-1'], permissions: ['publish', 'subscribe'] },
     ],

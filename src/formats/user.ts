@@ -10,7 +10,6 @@ const request = z
     avatar: httpUrl(2_048).optional().describe('A picture that others see.'),
   })
   .meta({
-    id: 'UserTokenRequest',
     examples: [{ userId: 'user-1', name: 'Alice', avatar: 'https://example.com/alice.png' }],
   })
 

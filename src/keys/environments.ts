@@ -28,8 +28,11 @@ export interface Environments {
    * @throws JetonError `body_invalid` for a name or tag that cannot be, `conflict` for a name in use
    */
   create(name: string, tag?: string): Promise<NewEnvironment>
-  /** Makes the environment `Development` if there is none at all; `undefined` when there is. */
-  createFirst(options: { adminKey: boolean }): Promise<FirstRun | undefined>
+  /**
+   * Makes the environment `Development`, and an admin key unless one is configured, if there is no environment at
+   * all; `undefined` when there is.
+   */
+  createFirst(configuredAdminKey: string | undefined): Promise<FirstRun | undefined>
 }
 
 interface EnvironmentsDeps {
@@ -49,14 +52,21 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
     const [first] = issues
     if (first !== undefined) throw new JetonError('body_invalid', first.message, { issues })
     const draft = await draftEnvironment(name, tag)
-    await store.change((changes) => insert(changes, draft))
+    try {
+      await store.change((changes) => insert(changes, draft))
+    } catch (error) {
+      if (!(error instanceof JetonError) || error.error !== 'conflict') throw error
+      throw new JetonError('conflict', `An environment named "${name}" is there already.`, { cause: error })
+    }
     return draft.made
   }
 
-  async function createFirst(options: { adminKey: boolean }): Promise<FirstRun | undefined> {
+  async function createFirst(configuredAdminKey: string | undefined): Promise<FirstRun | undefined> {
+    if ((await store.listEnvironments()).length > 0) return undefined
     const draft = await draftEnvironment('Development', 'dev')
-    const admin = options.adminKey ? generateAdminKey(seams) : undefined
+    const admin = configuredAdminKey === undefined ? generateAdminKey(seams) : undefined
     return await store.change(async (changes) => {
+      // Asked again inside: another process may have been first.
       if ((await changes.countEnvironments()) > 0) return undefined
       await insert(changes, draft)
       if (admin !== undefined) await changes.insertAdminKey(admin.row)

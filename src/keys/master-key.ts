@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Seams } from '../seams.ts'
 import { SEALING_KEY_BYTES } from './sealing.ts'
 
@@ -8,7 +8,10 @@ const FILE_NAME = 'master.key'
 
 /** Makes the data folder, for its owner alone, and proves that it can be written to. */
 export async function prepareDataDir(dataDir: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await mkdir(dirname(resolve(dataDir)), { recursive: true })
+  await mkdir(dataDir, { mode: 0o700 }).catch((error: unknown) => {
+    if (!isFileError(error, 'EEXIST')) throw error
+  })
   await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
 }
 

@@ -1,0 +1,43 @@
+import { type Installation, openInstallation } from '../compose.ts'
+import { readConfig } from '../config.ts'
+import { systemSeams } from '../seams.ts'
+
+/** The option that every command shares: one line of JSON for programs instead of text for people. */
+export interface OutputOptions {
+  readonly json?: boolean
+}
+
+/** Opens the installation that the environment variables name, for as long as `work` takes. */
+export async function withInstallation<T>(work: (installation: Installation) => Promise<T>): Promise<T> {
+  const installation = await openInstallation(readConfig(), systemSeams)
+  try {
+    return await work(installation)
+  } finally {
+    await installation.close()
+  }
+}
+
+/** Prints a line to standard output. */
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Prints rows under a heading, each column as wide as its widest cell. */
+export function printTable(headings: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
+  )
+  for (const row of [headings, ...rows]) {
+    print(
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+  }
+}
+
+/** A moment for a person: ISO 8601 to the second, or nothing. */
+export function moment(unixMs: number | undefined): string {
+  return unixMs === undefined ? '' : new Date(unixMs).toISOString().replace(/\.\d{3}Z$/, 'Z')
+}

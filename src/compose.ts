@@ -1,0 +1,140 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { type Config, StartError } from './config.ts'
+import { createLogJournal } from './journal/log-journal.ts'
+import { openDataKey } from './keys/data-key.ts'
+import { createEnvironments, type Environments } from './keys/environments.ts'
+import { createKeyring, type Keyring } from './keys/keyring.ts'
+import { generateMasterKey, prepareDataDir, readMasterKey } from './keys/master-key.ts'
+import { SealError, type Sealer } from './keys/sealing.ts'
+import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
+import { createMemoryLimiter } from './limits/memory.ts'
+import { createMint, type Mint } from './mint/mint.ts'
+import type { Seams } from './seams.ts'
+import { StoreError } from './store/migrate.ts'
+import { openSqlite } from './store/open-sqlite.ts'
+import type { Store } from './store/store.ts'
+
+/** What the command line works with: the store and what changes it. */
+export interface Installation {
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly environments: Environments
+  close(): Promise<void>
+}
+
+/** What the server works with. */
+export interface Services {
+  readonly keyring: Keyring
+  readonly mint: Mint
+  readonly authFailures: AuthFailures
+  /** Stops following the store. */
+  stop(): void
+}
+
+/** How often a process looks for changes: often enough that one arrives within a second even if a look is late. */
+const FOLLOW_EVERY_MS = 200
+
+/**
+ * Opens the store that the configuration names.
+ *
+ * @throws StartError when it cannot be used; nothing was changed then
+ */
+export async function openInstallation(config: Config, seams: Seams): Promise<Installation> {
+  try {
+    await prepareDataDir(config.dataDir)
+    return await openStore(config, seams)
+  } catch (error) {
+    throw toStartError(error, config.dataDir)
+  }
+}
+
+async function openStore(config: Config, seams: Seams): Promise<Installation> {
+  const store = openSqlite(join(config.dataDir, 'jeton.db'))
+  try {
+    const sealer = await openDataKey(store, await findMasterKey(config, store, seams), seams)
+    const environments = createEnvironments({ store, sealer, seams })
+    return { store, sealer, environments, close: () => store.close() }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Builds what the server needs and loads every key. */
+export async function startServices(
+  config: Config,
+  { store, sealer }: Installation,
+  seams: Seams,
+  log: Logger,
+): Promise<Services> {
+  const { staleKeysSeconds, limits, publicUrl } = config
+  const keyring = createKeyring({ store, sealer, seams, staleKeysSeconds })
+  await keyring.refresh()
+  return {
+    keyring,
+    mint: createMint({
+      keyring,
+      limiter: createMemoryLimiter(seams),
+      limits,
+      journal: createLogJournal(log),
+      seams,
+      publicUrl,
+    }),
+    authFailures: createAuthFailures(limits.authFailures, seams),
+    stop: follow(keyring, log),
+  }
+}
+
+async function findMasterKey(
+  { masterKey, dataDir }: Config,
+  store: Store,
+  seams: Seams,
+): Promise<Uint8Array> {
+  const known = masterKey ?? (await readMasterKey(dataDir))
+  if (known !== undefined) return known
+  // A new key would not open what is there: better to say that the old one is missing.
+  if ((await store.sealedDataKey()) === undefined) return await generateMasterKey(dataDir, seams)
+  throw new StartError(
+    `The database in ${dataDir} is sealed, and its master key is missing: set MASTER_KEY or put master.key back. Nothing was changed.`,
+  )
+}
+
+function toStartError(error: unknown, dataDir: string): unknown {
+  if (error instanceof SealError) {
+    const message = `MASTER_KEY (or master.key) does not open the database in ${dataDir}: it is sealed under another one. Nothing was changed.`
+    return new StartError(message, { cause: error })
+  }
+  if (error instanceof StoreError) return new StartError(error.message, { cause: error })
+  if (error instanceof Error && 'syscall' in error) {
+    return new StartError(`DATA_DIR ${dataDir} cannot be used: ${error.message}`, { cause: error })
+  }
+  return error
+}
+
+// Follows the store until it is stopped. A failed look is told once, and so is the next one that succeeds.
+function follow(keyring: Keyring, log: Logger): () => void {
+  let failing = false
+  let looking = false
+  const timer = setInterval(() => {
+    if (looking) return
+    looking = true
+    keyring
+      .refresh()
+      .then(
+        () => {
+          if (failing) log.info('keys can be read again')
+          failing = false
+        },
+        (err: unknown) => {
+          if (!failing) log.error({ err }, 'keys cannot be read')
+          failing = true
+        },
+      )
+      .finally(() => {
+        looking = false
+      })
+  }, FOLLOW_EVERY_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}

@@ -1,0 +1,114 @@
+import fastifyHelmet from '@fastify/helmet'
+import fastifyRateLimit from '@fastify/rate-limit'
+import { type FastifyInstance, fastify } from 'fastify'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import { JetonError } from '../domain/errors.ts'
+import type { Keyring } from '../keys/keyring.ts'
+import type { AuthFailures } from '../limits/auth-failures.ts'
+import type { Mint } from '../mint/mint.ts'
+import { createErrorReplies } from './errors.ts'
+import { createGuard } from './guard.ts'
+import { acceptJsonOnly } from './json-body.ts'
+import { channelsTokens } from './routes/channels-tokens.ts'
+import { documentation } from './routes/documentation.ts'
+import { operations } from './routes/operations.ts'
+import { userTokens } from './routes/user-tokens.ts'
+import { serverOptions } from './server-options.ts'
+import { validatorCompiler } from './validation.ts'
+
+/** What the routes work with. */
+export interface AppDeps {
+  readonly config: Config
+  readonly log: Logger
+  readonly keyring: Keyring
+  readonly mint: Mint
+  readonly authFailures: AuthFailures
+}
+
+/** An app that is ready to listen or to be injected into, and the switch that a shutdown turns first. */
+export interface App {
+  readonly server: FastifyInstance
+  /** From now on /readyz says so and every response closes its connection. */
+  drain(): void
+}
+
+/** How often one network may ask for what nobody needs often: documentation and paths that are not there. */
+const SIDE_DOOR_LIMIT = { max: 120, timeWindow: 60_000 }
+
+// The plugin writes the headers of an older draft only.
+const NO_OLDER_HEADERS = {
+  addHeaders: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
+  addHeadersOnExceeding: {
+    'x-ratelimit-limit': false,
+    'x-ratelimit-remaining': false,
+    'x-ratelimit-reset': false,
+  },
+}
+
+/** Builds the HTTP side over ready services. It does not listen. */
+export async function buildApp(deps: AppDeps): Promise<App> {
+  const { config, log } = deps
+  const { sendError, onClientError } = createErrorReplies({ publicUrl: config.publicUrl, log })
+  const app: FastifyInstance = fastify({
+    ...serverOptions(config, log),
+    clientErrorHandler: onClientError,
+    frameworkErrors: sendError,
+  })
+  let draining = false
+
+  app.setErrorHandler(sendError)
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(() => JSON.stringify)
+  acceptJsonOnly(app)
+  app.decorateRequest('caller', undefined)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('X-Request-Id', request.id)
+    if (draining) reply.header('Connection', 'close')
+    done()
+  })
+  await app.register(fastifyHelmet, {
+    // The answers are data: nothing in them may be run, shown or framed. The documentation page has a rule of its own.
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+    // Binds the whole host for a year, so it is said only where Jeton itself serves the host's HTTPS.
+    strictTransportSecurity: config.tls !== undefined,
+  })
+  await app.register(fastifyRateLimit, {
+    global: false,
+    ...SIDE_DOOR_LIMIT,
+    ...NO_OLDER_HEADERS,
+    errorResponseBuilder: tooMany,
+  })
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request) => {
+    throw new JetonError('not_found', `There is no ${request.method} at this path.`)
+  })
+  await app.register(documentation, { config })
+  await app.register(operations, { keyring: deps.keyring, isDraining: () => draining })
+  await app.register(mintRoutes(deps))
+
+  return {
+    server: app,
+    drain() {
+      draining = true
+    },
+  }
+}
+
+// Every route in here takes a secret key; the guard stands before all of them.
+function mintRoutes({ config, log, keyring, authFailures, mint }: AppDeps) {
+  return async (app: FastifyInstance): Promise<void> => {
+    app.addHook('onRequest', createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log }))
+    await app.register(userTokens, { mint })
+    await app.register(channelsTokens, { mint })
+  }
+}
+
+function tooMany(_request: unknown, { ttl }: { ttl: number }): JetonError {
+  const retryAfterSeconds = Math.ceil(ttl / 1000)
+  return new JetonError('rate_limited', `Too many requests. Try again in ${retryAfterSeconds} s.`, {
+    retryAfterSeconds,
+  })
+}

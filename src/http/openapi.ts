@@ -1,0 +1,73 @@
+import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import packageJson from '../../package.json' with { type: 'json' }
+import { problemSchema } from './errors.ts'
+
+type Transform = typeof jsonSchemaTransform
+
+/** How the API is described: from the routes' own zod schemas, each with a call that works when it is pasted. */
+export function describeApi(publicUrl: string): FastifyDynamicSwaggerOptions {
+  return {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Jeton',
+        version: packageJson.version,
+        description: 'Mints short-lived tokens for realtime apps. Errors are explained at /docs/errors.',
+      },
+      servers: [{ url: publicUrl }],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'sk_… or kid_…:sk_…' },
+          apiKey: { type: 'apiKey', in: 'header', name: 'X-API-KEY' },
+        },
+      },
+    },
+    transform: describeRoute(publicUrl),
+  }
+}
+
+// Adds to every route what all of them share: the shape of errors, and for those with an example body the keys that
+// they take and the call to paste.
+function describeRoute(publicUrl: string): Transform {
+  return (route) => {
+    if (route.schema === undefined || route.schema.hide === true) return jsonSchemaTransform(route)
+    const example = exampleOf(route.schema.body)
+    const described = {
+      ...route.schema,
+      response: { ...responsesOf(route.schema.response), '4xx': problem, '5xx': problem },
+    }
+    if (example === undefined) return jsonSchemaTransform({ ...route, schema: described })
+    const call = curl(`${publicUrl}${route.url}`, example)
+    return jsonSchemaTransform({
+      ...route,
+      schema: { ...described, description: call, security: [{ bearer: [] }, { apiKey: [] }] },
+    })
+  }
+}
+
+const problem = {
+  description: 'An error, explained at /docs/errors.',
+  content: { 'application/problem+json': { schema: problemSchema } },
+}
+
+function responsesOf(response: unknown): object {
+  return typeof response === 'object' && response !== null ? response : {}
+}
+
+function exampleOf(body: unknown): unknown {
+  const examples: unknown = body instanceof z.ZodType ? body.meta()?.examples : undefined
+  return Array.isArray(examples) ? examples[0] : undefined
+}
+
+/** A call as one pastes it, with the key in a variable so that it stays out of the shell's history. */
+function curl(url: string, body: unknown): string {
+  const lines = [
+    `curl ${url}`,
+    '  -H "Authorization: Bearer $JETON_SECRET_KEY"',
+    "  -H 'Content-Type: application/json'",
+    `  -d '${JSON.stringify(body)}'`,
+  ]
+  return `\`\`\`sh\n${lines.join(' \\\n')}\n\`\`\``
+}

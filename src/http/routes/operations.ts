@@ -1,0 +1,37 @@
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { JetonError } from '../../domain/errors.ts'
+import type { Keyring } from '../../keys/keyring.ts'
+
+interface OperationsDeps {
+  readonly keyring: Keyring
+  readonly isDraining: () => boolean
+}
+
+const live = z.object({ status: z.literal('ok') })
+const ready = z.object({
+  status: z.enum(['ready', 'degraded']),
+  checks: z.object({ keys: z.enum(['fresh', 'behind']).describe('How well this process knows the keys.') }),
+})
+
+/** `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can mint. */
+export async function operations(
+  app: FastifyInstance,
+  { keyring, isDraining }: OperationsDeps,
+): Promise<void> {
+  app.get('/healthz', { schema: { summary: 'Is the process alive', response: { 200: live } } }, async () => ({
+    status: 'ok',
+  }))
+
+  app.get('/readyz', { schema: { summary: 'Can this process mint', response: { 200: ready } } }, async () => {
+    if (isDraining())
+      throw new JetonError('shutting_down', 'This process is shutting down; others take over.')
+    const keys = keyring.state()
+    if (keys === 'stale')
+      throw new JetonError('store_unavailable', 'The keys could not be read for too long.')
+    if (!keyring.canSign())
+      throw new JetonError('store_unavailable', 'An environment has no key that may sign.')
+    // Anything less than that is no reason to take this process, and all others with it, out of the balancer.
+    return { status: keys === 'fresh' ? 'ready' : 'degraded', checks: { keys } }
+  })
+}

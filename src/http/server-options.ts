@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type FastifyBaseLogger, type FastifyHttpOptions, LogController } from 'fastify'
+import type { Config } from '../config.ts'
+
+/** The largest body, in bytes: 32 KB, as one of the hosted products takes (WIRE 2). */
+export const BODY_LIMIT_BYTES = 32_768
+
+const TIMEOUTS = {
+  // A client that is slower than this holds a socket for nothing: the largest body is 32 KB.
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  // Longer than the 60 s for which load balancers keep an idle connection, so that they never meet a closing one.
+  keepAliveTimeout: 72_000,
+} as const
+
+const REQUEST_ID = /^[\w.-]{1,64}$/
+
+/** How the server itself is set up, under all routes. */
+export function serverOptions(
+  { tls, trustProxy }: Pick<Config, 'tls' | 'trustProxy'>,
+  log: FastifyBaseLogger,
+): FastifyHttpOptions<Server> {
+  return {
+    serverFactory: (handler) =>
+      tls === undefined ? createServer(TIMEOUTS, handler) : createTlsServer({ ...TIMEOUTS, ...tls }, handler),
+    loggerInstance: log,
+    // Fastify's own request lines print the query string; ours name what happened (STYLE 12).
+    logController: new LogController({ disableRequestLogging: true }),
+    // A child logger for each request costs more than writing the request id where it is wanted.
+    childLoggerFactory: (logger) => logger,
+    genReqId,
+    trustProxy: trustProxy.length === 0 ? false : [...trustProxy],
+    bodyLimit: BODY_LIMIT_BYTES,
+    forceCloseConnections: 'idle',
+    // While closing, what still arrives on open connections is answered, with `Connection: close`.
+    return503OnClosing: false,
+    routerOptions: { ignoreDuplicateSlashes: true },
+  }
+}
+
+/** The caller's own request id when it is one, else a new one. */
+function genReqId(request: IncomingMessage): string {
+  const sent = request.headers['x-request-id']
+  return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
+}

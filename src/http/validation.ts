@@ -1,0 +1,63 @@
+import type { z } from 'zod'
+import { type ErrorCode, errorCatalogue, type Issue } from '../domain/errors.ts'
+import { bodyInvalid } from './errors.ts'
+
+/** Fastify's validator compiler: a zod schema checks, and what it finds becomes a `body_invalid` of the catalogue. */
+export function validatorCompiler({ schema }: { schema: z.ZodType }) {
+  return (data: unknown) => {
+    const found = schema.safeParse(data, wording)
+    return found.success ? { value: found.data } : { error: toBodyInvalid(found.error) }
+  }
+}
+
+/** The faults that one answer names; a hostile body could have thousands. */
+const MOST_ISSUES = 20
+
+function toBodyInvalid({ issues }: z.ZodError) {
+  const [code, ...otherCodes] = new Set(issues.map(codeOf))
+  return bodyInvalid(
+    issues.flatMap(toIssues).slice(0, MOST_ISSUES),
+    otherCodes.length === 0 ? code : undefined,
+  )
+}
+
+function toIssues(issue: z.core.$ZodIssue): Issue[] {
+  if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message: issue.message }]
+  return issue.keys.map((key) => ({
+    path: pathOf([...issue.path, key.slice(0, 64)]),
+    message: 'is not known here',
+  }))
+}
+
+// A schema can ask for another code than `body_invalid`.
+function codeOf(issue: z.core.$ZodIssue): ErrorCode | undefined {
+  const asked: unknown = issue.code === 'custom' ? issue.params?.error : undefined
+  return isErrorCode(asked) ? asked : undefined
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && value in errorCatalogue
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path
+    .map((step, index) =>
+      typeof step === 'number' ? `[${step}]` : `${index === 0 ? '' : '.'}${String(step)}`,
+    )
+    .join('')
+}
+
+// Zod's own wording is for developers of schemas; these sentences go on after the member's name.
+const wording: z.core.ParseContext<z.core.$ZodIssue> = {
+  error: (issue) => {
+    if (issue.code === 'invalid_type') {
+      return issue.input === undefined ? 'is needed' : `must be ${nameOfType(issue.expected)}`
+    }
+    return undefined
+  },
+}
+
+function nameOfType(expected: string): string {
+  if (expected === 'int') return 'a whole number'
+  return /^[aeiou]/.test(expected) ? `an ${expected}` : `a ${expected}`
+}

@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import closeWithGrace from 'close-with-grace'
+import { openInstallation, startServices } from './compose.ts'
+import { type Config, readConfig, StartError } from './config.ts'
+import { type App, buildApp } from './http/app.ts'
+import type { FirstRun } from './keys/environments.ts'
+import { createLog, logToStdout } from './log.ts'
+import { systemSeams } from './seams.ts'
+
+/** Between saying "not ready" and closing the door, so that a balancer hears it first. */
+const DRAIN_MS = 2_000
+/** What is still unfinished this long after the door closed is cut off. */
+const FINISH_WITHIN_MS = 5_000
+/** The process is gone by then, whatever happens. */
+const EXIT_WITHIN_MS = 9_000
+
+/**
+ * Runs the server until a signal ends it.
+ *
+ * @throws StartError when it cannot start
+ */
+export async function serve(): Promise<void> {
+  const config = readConfig()
+  const stream = logToStdout()
+  const log = createLog(config.logLevel, stream)
+  const installation = await openInstallation(config, systemSeams)
+  const services = await startServices(config, installation, systemSeams, log)
+  const app = await buildApp({ config, log, ...services })
+  await listen(app, config)
+  closeWithGrace({ delay: EXIT_WITHIN_MS, logger: log }, async ({ signal, err }) => {
+    if (err !== undefined) log.fatal({ err }, 'unexpected error')
+    log.info({ signal }, 'shutting down')
+    await close(app, signal)
+    services.stop()
+    await installation.close()
+    log.info('stopped')
+    stream.end()
+    await once(stream, 'close')
+  })
+
+  // Only now, so that a start that failed has shown nothing that a later one would not show again.
+  const firstRun = config.production
+    ? undefined
+    : await installation.environments.createFirst(config.adminKey)
+  if (firstRun !== undefined) {
+    await services.keyring.refresh()
+    process.stdout.write(welcome(firstRun, config))
+  }
+}
+
+async function listen({ server }: App, { host, port }: Config): Promise<void> {
+  try {
+    await server.listen({ host, port })
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+    const reason = code === 'EADDRINUSE' ? 'something else listens there already' : String(cause)
+    throw new StartError(`HOST ${host} and PORT ${port} cannot be used: ${reason}`, { cause })
+  }
+}
+
+// SIGTERM comes from whatever runs the container, and a balancer may still send requests; a person's ^C waits for
+// nothing.
+async function close({ server, drain }: App, signal: string | undefined): Promise<void> {
+  drain()
+  if (signal === 'SIGTERM') await sleep(DRAIN_MS)
+  const patience = setTimeout(() => server.server.closeAllConnections(), FINISH_WITHIN_MS)
+  await server.close()
+  clearTimeout(patience)
+}
+
+function welcome(
+  { environment, publishableKey, secretKey, adminKey }: FirstRun,
+  { publicUrl }: Config,
+): string {
+  return `
+Jeton made a first environment. What is secret is shown this once and kept nowhere.
+
+  environment      ${environment.name} (${environment.id})
+  publishable key  ${publishableKey}
+  secret key       ${secretKey}
+  admin key        ${adminKey ?? 'the one that is configured'}
+
+A first token:
+
+curl ${publicUrl}/auth/token -H 'Authorization: Bearer ${secretKey}' -H 'Content-Type: application/json' -d '{"userId":"user-1","name":"Alice"}'
+
+`
+}
+
+if (import.meta.main) {
+  try {
+    await serve()
+  } catch (error) {
+    // One line for what the operator can mend; the whole story for what only we can.
+    process.stderr.write(`${error instanceof StartError ? error.message : format(error)}\n`)
+    process.exitCode = 1
+  }
+}
+
+function format(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
