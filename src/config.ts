@@ -119,6 +119,7 @@ export const environmentVariables = z.object({
 })
 
 type Values = z.output<typeof environmentVariables>
+type Given = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads the environment variables. An empty one counts as not set.
@@ -126,12 +127,12 @@ type Values = z.output<typeof environmentVariables>
  * @param now unix milliseconds, which a certificate must outlive
  * @throws StartError one message that names every fault
  */
-export function readConfig(env: Record<string, string | undefined> = process.env, now = Date.now()): Config {
+export function readConfig(env: Given = process.env, now = Date.now()): Config {
   const faults: string[] = []
   const set = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
   )
-  const given = { ...set, ...readSecretFiles(set, faults) }
+  const given: Given = { ...set, ...readSecretFiles(set, faults) }
   const found = environmentVariables.safeParse(given)
   for (const issue of found.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`)
   const tls = readTls(set.TLS_CERT_FILE, set.TLS_KEY_FILE, now, faults)
@@ -173,18 +174,16 @@ function defaultPublicUrl(host: string, port: number, secure: boolean): string {
   return `${secure ? 'https' : 'http'}://${name}:${port}`
 }
 
-function missingInProduction(values: Values): string[] {
-  const missing = (['MASTER_KEY', 'ADMIN_KEY', 'PUBLIC_URL'] as const).filter(
-    (name) => values[name] === undefined,
-  )
+function missingInProduction(given: Given): string[] {
+  const missing = ['MASTER_KEY', 'ADMIN_KEY', 'PUBLIC_URL'].filter((name) => given[name] === undefined)
   if (missing.length === 0) return []
   return [
-    `${missing.join(', ')} must be set in production; \`jeton secrets create\` prints lines to start from`,
+    `${missing.join(', ')} must be set in production; \`jeton secrets create\` prints the secret ones, ready for .env`,
   ]
 }
 
 /** `X_FILE` names a file that holds `X`. Both at once would leave open which one counts. */
-function readSecretFiles(env: Record<string, string | undefined>, faults: string[]): Record<string, string> {
+function readSecretFiles(env: Given, faults: string[]): Record<string, string> {
   const read: Record<string, string> = {}
   for (const name of ['MASTER_KEY', 'ADMIN_KEY'] as const) {
     const path = env[`${name}_FILE`]

@@ -36,6 +36,7 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
     reply
       .code(status)
       .type('application/problem+json')
+      .header('X-Request-Id', request.id)
       .header('Cache-Control', 'no-store')
       .send(JSON.stringify(toProblem(error, request.id)))
   }

@@ -34,7 +34,7 @@ export async function readMasterKey(dataDir: string): Promise<Uint8Array | undef
 export async function generateMasterKey(dataDir: string, seams: Seams): Promise<Uint8Array> {
   const fresh = seams.random(SEALING_KEY_BYTES)
   const path = join(dataDir, FILE_NAME)
-  const draft = `${path}.${process.pid}`
+  const draft = `${path}.${Buffer.from(seams.random(8)).toString('hex')}`
   await writeFile(draft, `${Buffer.from(fresh).toString('base64')}\n`, { mode: 0o600, flush: true })
   try {
     // A link appears whole or not at all, so that nobody reads a half-written key.

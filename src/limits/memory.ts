@@ -58,5 +58,6 @@ function createWindow(policy: Count['policy'], limit: Limit): SlidingWindow {
 }
 
 function stateOf({ policy, limit }: Count, { remaining, resetMs }: Taken): CountState {
-  return { policy, limit, remaining, resetSeconds: Math.ceil(resetMs / 1000) }
+  // A microsecond less, so that the fraction's rounding does not turn 60 s into 61.
+  return { policy, limit, remaining, resetSeconds: Math.ceil((resetMs - 0.001) / 1000) }
 }

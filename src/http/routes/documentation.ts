@@ -19,15 +19,21 @@ const ERRORS_PAGE = new URL('../../../docs/errors.md', import.meta.url)
  */
 export const documentation = fastifyPlugin(async (app: FastifyInstance, { config }: DocumentationOptions) => {
   await app.register(fastifySwagger, describeApi(config.publicUrl))
-  await app.register(pages, { config })
+  // Each under a prefix of its own: the CORS plugin answers every OPTIONS below the prefix that it stands in.
+  await app.register(description, { prefix: '/openapi.json', config })
+  await app.register(pages, { prefix: '/docs', config })
 })
+
+async function description(app: FastifyInstance, { config }: DocumentationOptions): Promise<void> {
+  await openToReaders(app, config)
+  app.get('', { schema: { hide: true } }, async () => app.swagger())
+}
 
 async function pages(app: FastifyInstance, { config }: DocumentationOptions): Promise<void> {
   const errorsPage = await readFile(ERRORS_PAGE, 'utf8')
-  app.addHook('onRequest', app.rateLimit())
-  if (config.corsOrigins.length > 0) await app.register(fastifyCors, { origin: [...config.corsOrigins] })
+  await openToReaders(app, config)
   await app.register(fastifySwaggerUi, {
-    routePrefix: '/docs',
+    routePrefix: '/',
     staticCSP: true,
     // The page's own rule would send its files over HTTPS, which a local Jeton does not speak.
     transformStaticCSP: (rule) =>
@@ -35,8 +41,15 @@ async function pages(app: FastifyInstance, { config }: DocumentationOptions): Pr
     // No "try it" buttons: a secret key has no place in a browser, and Jeton refuses one that comes from there.
     uiConfig: { supportedSubmitMethods: [], docExpansion: 'full', defaultModelsExpandDepth: -1 },
   })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-  app.get('/docs/errors', { schema: { hide: true } }, async (_request, reply) =>
+  app.get('/errors', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(errorsPage),
   )
+}
+
+async function openToReaders(
+  app: FastifyInstance,
+  { corsOrigins }: DocumentationOptions['config'],
+): Promise<void> {
+  app.addHook('onRequest', app.rateLimit())
+  if (corsOrigins.length > 0) await app.register(fastifyCors, { origin: [...corsOrigins], methods: ['GET'] })
 }

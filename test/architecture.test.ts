@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { describe, it } from 'node:test'
+
+const SRC = new URL('../src/', import.meta.url).pathname
+
+/** Who may import what (ARCHITECTURE.md). Rooms are folders or files of src/; the rest are packages. */
+const rules: Record<string, { rooms: string[]; packages: string[] }> = {
+  domain: { rooms: ['domain'], packages: ['node:crypto', 'node:zlib'] },
+  formats: { rooms: ['domain', 'formats'], packages: ['zod'] },
+  keys: {
+    rooms: ['domain', 'formats', 'keys', 'seams.ts', 'store/store.ts'],
+    packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path', 'jose'],
+  },
+  limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['node:crypto'] },
+  journal: { rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'], packages: [] },
+  mint: {
+    rooms: [
+      'domain',
+      'formats',
+      'journal/journal.ts',
+      'keys/keyring.ts',
+      'limits/limiter.ts',
+      'mint',
+      'seams.ts',
+    ],
+    packages: ['zod'],
+  },
+  store: {
+    rooms: ['domain', 'store'],
+    packages: ['kysely', 'kysely/migration', 'node:sqlite', 'node:timers/promises', 'zod'],
+  },
+  http: {
+    rooms: [
+      'config.ts',
+      'domain',
+      'formats',
+      'http',
+      'keys/keyring.ts',
+      'limits/auth-failures.ts',
+      'limits/limiter.ts',
+      'mint',
+      '../package.json',
+    ],
+    packages: [
+      'fastify',
+      'fastify-plugin',
+      'fastify-type-provider-zod',
+      '@fastify/cors',
+      '@fastify/helmet',
+      '@fastify/rate-limit',
+      '@fastify/swagger',
+      '@fastify/swagger-ui',
+      'pino',
+      'zod',
+      'node:buffer',
+      'node:crypto',
+      'node:fs/promises',
+      'node:http',
+      'node:https',
+      'node:net',
+    ],
+  },
+  cli: {
+    rooms: [
+      'cli',
+      'compose.ts',
+      'config.ts',
+      'domain',
+      'main.ts',
+      'seams.ts',
+      'store/store.ts',
+      '../package.json',
+    ],
+    packages: ['commander'],
+  },
+  'seams.ts': { rooms: [], packages: ['node:crypto'] },
+  'config.ts': { rooms: ['domain'], packages: ['node:crypto', 'node:fs', 'node:net', 'zod'] },
+  'log.ts': { rooms: ['config.ts'], packages: ['pino'] },
+  'compose.ts': {
+    rooms: ['config.ts', 'domain', 'formats', 'journal', 'keys', 'limits', 'mint', 'seams.ts', 'store'],
+    packages: ['node:path', 'pino'],
+  },
+  'main.ts': {
+    rooms: ['compose.ts', 'config.ts', 'http', 'keys/environments.ts', 'log.ts', 'seams.ts'],
+    packages: ['close-with-grace', 'node:events', 'node:timers/promises'],
+  },
+}
+
+const files = globSync('**/*.ts', { cwd: SRC })
+
+describe('the house', () => {
+  it('has a rule for every room', () => {
+    const rooms = new Set(files.map((file) => file.split('/')[0] ?? file))
+    assert.deepEqual([...rooms].sort(), Object.keys(rules).sort())
+  })
+
+  for (const file of files) {
+    it(`lets ${file} import only what its room may`, () => {
+      const rule = rules[file.split('/')[0] ?? file]
+      assert.ok(rule)
+      for (const specifier of importsOf(file)) {
+        const allowed: boolean = specifier.startsWith('.')
+          ? rule.rooms.some((room) => isWithin(normalize(join(dirname(file), specifier)), room))
+          : rule.packages.includes(specifier)
+        assert.ok(allowed, `${file} imports ${specifier}`)
+      }
+    })
+  }
+
+  it('keeps the clock, chance, the process and waiting out of domain', () => {
+    for (const file of files.filter((name) => name.startsWith('domain/'))) {
+      assert.doesNotMatch(
+        readFileSync(join(SRC, file), 'utf8'),
+        /\bDate[.(]|Math\.random|\bprocess\.|\basync \b|\bawait /,
+      )
+    }
+  })
+
+  it('reads environment variables in config.ts alone', () => {
+    const readers = files.filter((file) => readFileSync(join(SRC, file), 'utf8').includes('process.env'))
+    assert.deepEqual(readers, ['config.ts'])
+  })
+})
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(SRC, file), 'utf8')
+  const found = source.matchAll(
+    /^(?:import|export)\s[^'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'|^import\s+'([^']+)'/gm,
+  )
+  return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+}
+
+function isWithin(path: string, room: string): boolean {
+  return path === normalize(room) || (!room.endsWith('.ts') && !relative(room, path).startsWith('..'))
+}

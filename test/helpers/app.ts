@@ -1,0 +1,74 @@
+import { Writable } from 'node:stream'
+import type { TestContext } from 'node:test'
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { startServices } from '../../src/compose.ts'
+import { readConfig } from '../../src/config.ts'
+import { type App, buildApp } from '../../src/http/app.ts'
+import { openDataKey } from '../../src/keys/data-key.ts'
+import { createEnvironments, type NewEnvironment } from '../../src/keys/environments.ts'
+import type { Keyring } from '../../src/keys/keyring.ts'
+import { createLog } from '../../src/log.ts'
+import { openSqlite } from '../../src/store/open-sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { type DrivenSeams, drivenSeams } from './seams.ts'
+
+/** A whole service over a database of its own in memory, ready for `inject`, on a driven clock. */
+export interface TestService {
+  readonly app: App
+  readonly server: FastifyInstance
+  readonly store: Store
+  readonly keyring: Keyring
+  readonly seams: DrivenSeams
+  /** One environment, with its keys in the clear. */
+  readonly made: NewEnvironment
+  /** The log so far, line by line. */
+  readonly lines: readonly Record<string, unknown>[]
+  /** POST with JSON and, unless told otherwise, the environment's secret key. */
+  post(url: string, body: unknown, headers?: Record<string, string>): Promise<LightMyRequestResponse>
+}
+
+/** Builds the service with these environment variables and closes it when the test ends. */
+export async function build(t: TestContext, env: Record<string, string> = {}): Promise<TestService> {
+  const seams = drivenSeams()
+  // The driven clock leaps ahead of the real timer by which the keyring follows the store.
+  const config = readConfig({ LOG_LEVEL: 'debug', STALE_KEYS_SECONDS: '3600', ...env }, seams.now())
+  const lines: Record<string, unknown>[] = []
+  const log = createLog(config.logLevel, collect(lines))
+  const store = openSqlite(':memory:')
+  const sealer = await openDataKey(store, seams.random(32), seams)
+  const environments = createEnvironments({ store, sealer, seams })
+  const made = await environments.create('Test')
+  const installation = { store, sealer, environments, close: () => store.close() }
+  const services = await startServices(config, installation, seams, log)
+  const app = await buildApp({ config, log, ...services })
+  t.after(async () => {
+    await app.server.close()
+    services.stop()
+    await store.close()
+  })
+  return { app, server: app.server, store, keyring: services.keyring, seams, made, lines, post }
+
+  async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
+    return await app.server.inject({
+      method: 'POST',
+      url,
+      headers: {
+        'content-type': 'application/json',
+        ...('authorization' in headers || 'x-api-key' in headers
+          ? {}
+          : { authorization: `Bearer ${made.secretKey}` }),
+        ...headers,
+      },
+      payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
+    })
+  }
+}
+
+function collect(lines: Record<string, unknown>[]): Writable {
+  return new Writable({
+    write(chunk, _encoding, done) {
+      for (const line of String(chunk).split('\n').filter(Boolean)) lines.push(JSON.parse(line))
+      done()
+    },
+  })
+}

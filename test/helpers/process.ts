@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+const ROOT = new URL('../../', import.meta.url).pathname
+
+/** What a program said and how it ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A server process of its own, listening on a free port. */
+export interface ServerProcess {
+  readonly url: string
+  readonly child: ChildProcess
+  stdout(): string
+  stderr(): string
+  /** Sends a signal and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<Ended>
+}
+
+/** A folder that is removed when the test ends. */
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'jeton-test-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Runs a file of src/ to its end. */
+export async function run(
+  file: string,
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<Ended> {
+  const child = start(file, args, env)
+  const output = collect(child)
+  const [code] = await once(child, 'close')
+  return { code, ...output() }
+}
+
+/** Starts the server and waits until it listens. */
+export async function startServer(t: TestContext, env: Record<string, string>): Promise<ServerProcess> {
+  const child = start('main.ts', [], { PORT: '0', ...env })
+  const output = collect(child)
+  const ended = once(child, 'close')
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on('data', () => {
+      const found = /Server listening at (\S+?)"/.exec(output().stdout)?.[1]
+      if (found !== undefined) resolve(found)
+    })
+    child.once('close', () => reject(new Error(`The server did not start: ${JSON.stringify(output())}`)))
+  })
+  return {
+    url,
+    child,
+    stdout: () => output().stdout,
+    stderr: () => output().stderr,
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      const [code] = await ended
+      return { code, ...output() }
+    },
+  }
+}
+
+// The caller's own variables stay out of it, so that a test means the same everywhere.
+function start(file: string, args: readonly string[], env: Record<string, string>): ChildProcess {
+  return spawn(process.execPath, [join(ROOT, 'src', file), ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+function collect(child: ChildProcess): () => { stdout: string; stderr: string } {
+  let stdout = ''
+  let stderr = ''
+  child.stdout?.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk
+  })
+  return () => ({ stdout, stderr })
+}

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { generateApiKey } from '../../src/keys/api-keys.ts'
+import { openDataKey } from '../../src/keys/data-key.ts'
+import { createEnvironments } from '../../src/keys/environments.ts'
+import { createKeyring } from '../../src/keys/keyring.ts'
+import { openSqlite } from '../../src/store/open-sqlite.ts'
+import type { ApiKey, Store } from '../../src/store/store.ts'
+import { drivenSeams } from '../helpers/seams.ts'
+
+async function setup(t: TestContext) {
+  const seams = drivenSeams()
+  const store = openSqlite(':memory:')
+  t.after(() => store.close())
+  const sealer = await openDataKey(store, seams.random(32), seams)
+  const environments = createEnvironments({ store, sealer, seams })
+  const made = await environments.create('One')
+  const keyringOver = (used: Store) => createKeyring({ store: used, sealer, seams, staleKeysSeconds: 30 })
+  const keyring = keyringOver(store)
+  await keyring.refresh()
+  const addKey = async (change: Partial<ApiKey>) => {
+    const { row, text } = generateApiKey('secret', made.environment, seams)
+    await store.change((changes) => changes.insertApiKey({ ...row, ...change }))
+    await keyring.refresh()
+    return { text, keyId: undefined }
+  }
+  return { seams, store, environments, made, keyring, keyringOver, addKey }
+}
+
+describe('a presented secret key', () => {
+  it('is known by its text, alone or with its id', async (t) => {
+    const { keyring, made } = await setup(t)
+    for (const keyId of [undefined, made.keyId]) {
+      const { key, environment } = keyring.authenticate({ text: made.secretKey, keyId })
+      assert.equal(key.id, made.keyId)
+      assert.equal(environment.id, made.environment.id)
+    }
+  })
+
+  it('is refused with the reason', async (t) => {
+    const { keyring, made, environments } = await setup(t)
+    const other = await environments.create('Two')
+    const refused: [string, string, string | undefined][] = [
+      ['key_malformed', made.secretKey.slice(0, -1), undefined],
+      ['key_malformed', 'sk_live_x', undefined],
+      ['key_unknown', other.secretKey, undefined],
+      ['key_unknown', made.secretKey, other.keyId],
+      ['key_kind_wrong', made.publishableKey, undefined],
+      ['key_kind_wrong', other.publishableKey, undefined],
+    ]
+    for (const [error, text, keyId] of refused) {
+      assert.throws(() => keyring.authenticate({ text, keyId }), { error })
+    }
+  })
+
+  it('is refused once it has expired, and not a moment before', async (t) => {
+    const { keyring, seams, addKey } = await setup(t)
+    const key = await addKey({ expiresAt: seams.now() + 1_000 })
+    seams.advance(999)
+    assert.ok(keyring.authenticate(key))
+    seams.advance(1)
+    assert.throws(() => keyring.authenticate(key), { error: 'key_expired' })
+  })
+
+  it('is refused once it was revoked', async (t) => {
+    const { keyring, seams, addKey } = await setup(t)
+    const key = await addKey({ revokedAt: seams.now() })
+    assert.throws(() => keyring.authenticate(key), { error: 'key_revoked' })
+  })
+})
+
+describe('the keyring', () => {
+  it('learns of what another process made when it looks again', async (t) => {
+    const { keyring, environments } = await setup(t)
+    const other = await environments.create('Two')
+    await keyring.refresh()
+    assert.ok(keyring.authenticate({ text: other.secretKey, keyId: undefined }))
+    assert.equal(keyring.signer(other.environment.id, 'HS256').algorithm, 'HS256')
+  })
+
+  it('goes on for a while when the store cannot be read, then refuses, and comes back', async (t) => {
+    const { store, seams, made, keyringOver } = await setup(t)
+    let broken = false
+    const keyring = keyringOver({
+      ...store,
+      changesSince: (since) => (broken ? Promise.reject(new Error('disk')) : store.changesSince(since)),
+    })
+    const call = () => keyring.authenticate({ text: made.secretKey, keyId: undefined })
+    await keyring.refresh()
+    broken = true
+    seams.advance(30_000)
+    await assert.rejects(keyring.refresh())
+    assert.ok(call())
+    assert.equal(keyring.state(), 'behind')
+    seams.advance(1)
+    assert.throws(call, { error: 'store_unavailable' })
+    broken = false
+    await keyring.refresh()
+    assert.ok(call())
+    assert.equal(keyring.state(), 'fresh')
+  })
+
+  it('refuses before it has read the store once', async (t) => {
+    const { keyringOver, store, made } = await setup(t)
+    const keyring = keyringOver(store)
+    assert.throws(() => keyring.authenticate({ text: made.secretKey, keyId: undefined }), {
+      error: 'store_unavailable',
+    })
+  })
+
+  it('keeps the first time that a browser showed a key', async (t) => {
+    const { keyring, store, made, seams } = await setup(t)
+    const flag = () =>
+      keyring.flagExposed(keyring.authenticate({ text: made.secretKey, keyId: undefined }).key)
+    const at = seams.now()
+    await flag()
+    seams.advance(1_000)
+    await flag()
+    const [key] = await store.listApiKeys(made.environment.id)
+    assert.equal(key?.exposedAt, at)
+  })
+
+  it('signs with the same key object every time', async (t) => {
+    const { keyring, made } = await setup(t)
+    assert.equal(keyring.signer(made.environment.id, 'EdDSA'), keyring.signer(made.environment.id, 'EdDSA'))
+    assert.throws(() => keyring.signer('env_none', 'HS256'), { error: 'store_unavailable' })
+  })
+})

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { createMemoryLimiter } from '../../src/limits/memory.ts'
+import { drivenSeams } from '../helpers/seams.ts'
+import { limiterContract } from './contract.ts'
+
+limiterContract('in memory', async () => {
+  const seams = drivenSeams()
+  return { limiter: createMemoryLimiter(seams), advance: seams.advance }
+})
+
+// What the program may ask of V8 only with a flag.
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
+
+function bytesInUse(): number {
+  collectGarbage()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+describe('the memory of the limiter', () => {
+  const SUBJECTS = 1_000_000
+  const limit = { count: 10, windowSeconds: 60 }
+
+  it('is at most 250 bytes a subject at a million subjects, and is freed when their windows are over', () => {
+    const seams = drivenSeams()
+    const limiter = createMemoryLimiter(seams)
+    const take = (id: string) => limiter.take([{ policy: 'subject', id, limit }])
+    const before = bytesInUse()
+    for (let subject = 0; subject < SUBJECTS; subject += 1) take(`env_0123456789abcdef:a-user-${subject}`)
+    const perSubject = (bytesInUse() - before) / SUBJECTS
+    assert.ok(perSubject <= 250, `${perSubject} bytes`)
+    seams.advance(60_001)
+    take('a')
+    seams.advance(60_001)
+    take('a')
+    const left = bytesInUse() - before
+    assert.ok(left < 5_000_000, `${left} bytes are left`)
+  })
+})

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import type { ApiKey, Environment, SigningKey, Store } from '../../src/store/store.ts'
+
+const environment: Environment = { id: 'env_1', name: 'One', tag: 'live', createdAt: 1_000 }
+const secretKey: ApiKey = {
+  id: 'kid_1',
+  environmentId: 'env_1',
+  kind: 'secret',
+  digest: 'digest-1',
+  hint: 'sk_live_…abcd',
+  text: undefined,
+  createdAt: 1_000,
+  expiresAt: undefined,
+  revokedAt: undefined,
+  exposedAt: undefined,
+}
+const signingKey: SigningKey = {
+  environmentId: 'env_1',
+  kid: 'sig_1',
+  algorithm: 'HS256',
+  sealedSecret: Buffer.from([0, 1, 254, 255]),
+  publicJwk: undefined,
+  createdAt: 1_000,
+}
+
+/**
+ * What every store promises, whatever database is under it.
+ *
+ * @param open gives a second handle on the same database each time it is called, and closes all when the test ends
+ */
+export function storeContract(name: string, open: (t: TestContext) => Promise<() => Store>): void {
+  describe(`the store on ${name}`, () => {
+    async function prepared(t: TestContext) {
+      const handle = await open(t)
+      const store = handle()
+      await store.prepare()
+      return { store, handle }
+    }
+
+    async function filled(t: TestContext) {
+      const { store, handle } = await prepared(t)
+      await store.change(async (changes) => {
+        await changes.insertEnvironment(environment)
+        await changes.insertApiKey(secretKey)
+        await changes.insertSigningKey(signingKey)
+      })
+      return { store, handle }
+    }
+
+    it('gives back what was written, member by member', async (t) => {
+      const { store } = await filled(t)
+      const changes = await store.changesSince(0)
+      assert.deepEqual(changes.environments, [environment])
+      assert.deepEqual(changes.apiKeys, [secretKey])
+      assert.deepEqual(changes.signingKeys, [signingKey])
+      assert.deepEqual(await store.listEnvironments(), [environment])
+      assert.deepEqual(await store.listApiKeys('env_1'), [secretKey])
+      assert.deepEqual(await store.listApiKeys('env_2'), [])
+    })
+
+    it('shows another process what changed since it last looked, and only that', async (t) => {
+      const { store, handle } = await filled(t)
+      const other = handle()
+      const { revision } = await other.changesSince(0)
+      assert.deepEqual((await other.changesSince(revision)).apiKeys, [])
+      await store.change((changes) => changes.markExposed('kid_1', 2_000))
+      const later = await other.changesSince(revision)
+      assert.ok(later.revision > revision)
+      assert.deepEqual(later.apiKeys, [{ ...secretKey, exposedAt: 2_000 }])
+      assert.deepEqual(later.environments, [])
+    })
+
+    it('keeps the first exposure', async (t) => {
+      const { store } = await filled(t)
+      await store.change((changes) => changes.markExposed('kid_1', 2_000))
+      await store.change((changes) => changes.markExposed('kid_1', 3_000))
+      assert.equal((await store.listApiKeys('env_1'))[0]?.exposedAt, 2_000)
+    })
+
+    it('takes a change whole or not at all', async (t) => {
+      const { store } = await prepared(t)
+      const { revision } = await store.changesSince(0)
+      const failed = store.change(async (changes) => {
+        await changes.insertEnvironment(environment)
+        throw new Error('halfway')
+      })
+      await assert.rejects(failed, /halfway/)
+      assert.deepEqual(await store.listEnvironments(), [])
+      assert.equal((await store.changesSince(0)).revision, revision)
+    })
+
+    it('refuses a second use of a name, an id, a digest or a kid as a conflict', async (t) => {
+      const { store } = await filled(t)
+      const twice = [
+        store.change((changes) => changes.insertEnvironment({ ...environment, id: 'env_2' })),
+        store.change((changes) => changes.insertEnvironment({ ...environment, name: 'Two' })),
+        store.change((changes) => changes.insertApiKey({ ...secretKey, id: 'kid_2' })),
+        store.change((changes) => changes.insertApiKey({ ...secretKey, digest: 'digest-2' })),
+        store.change((changes) => changes.insertSigningKey(signingKey)),
+      ]
+      for (const attempt of twice) await assert.rejects(attempt, { error: 'conflict' })
+      assert.equal((await store.listEnvironments()).length, 1)
+    })
+
+    it('lets another environment hold the same kid', async (t) => {
+      const { store } = await filled(t)
+      await store.change(async (changes) => {
+        await changes.insertEnvironment({ ...environment, id: 'env_2', name: 'Two' })
+        await changes.insertSigningKey({ ...signingKey, environmentId: 'env_2' })
+      })
+      assert.equal((await store.changesSince(0)).signingKeys.length, 2)
+    })
+
+    it('loses nothing when two processes change it at once', async (t) => {
+      const { store, handle } = await prepared(t)
+      const other = handle()
+      const { revision } = await store.changesSince(0)
+      const insert = (used: Store, index: number) =>
+        used.change((changes) =>
+          changes.insertEnvironment({ ...environment, id: `env_${index}`, name: `Environment ${index}` }),
+        )
+      await Promise.all(Array.from({ length: 40 }, (_, index) => insert(index % 2 ? store : other, index)))
+      const after = await store.changesSince(0)
+      assert.equal(after.environments.length, 40)
+      assert.equal(after.revision, revision + 40)
+    })
+
+    it('keeps the first data key for everybody', async (t) => {
+      const { store, handle } = await prepared(t)
+      assert.equal(await store.sealedDataKey(), undefined)
+      const keep = (used: Store, byte: number) =>
+        used.change((changes) => changes.keepDataKey(Buffer.of(byte)))
+      const first = await keep(store, 1)
+      assert.deepEqual(await keep(handle(), 2), first)
+      assert.deepEqual(await store.sealedDataKey(), first)
+    })
+
+    it('is prepared once when two processes start at once', async (t) => {
+      const handle = await open(t)
+      const stores = [handle(), handle(), handle()]
+      assert.equal(await stores[0]?.sealedDataKey(), undefined)
+      await Promise.all(stores.map((store) => store.prepare()))
+      for (const store of stores) assert.deepEqual(await store.listEnvironments(), [])
+    })
+  })
+}
