@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
-import { openInstallation, startServices } from './compose.ts'
+import { type Installation, openInstallation, startServices } from './compose.ts'
 import { type Config, readConfig, StartError } from './config.ts'
 import { type App, buildApp } from './http/app.ts'
 import type { FirstRun } from './keys/environments.ts'
+import type { Keyring } from './keys/keyring.ts'
 import { createLog, logToStdout } from './log.ts'
 import { systemSeams } from './seams.ts'
 
@@ -28,34 +29,42 @@ export async function serve(): Promise<void> {
   const services = await startServices(config, installation, systemSeams, log)
   const app = await buildApp({ config, log, ...services })
   await listen(app, config)
+  // Only now, so that a start that failed has shown nothing that a later one would not show again.
+  const welcomed = welcome(installation, services.keyring, config)
   closeWithGrace({ delay: EXIT_WITHIN_MS, logger: log }, async ({ signal, err }) => {
     if (err !== undefined) log.fatal({ err }, 'unexpected error')
     log.info({ signal }, 'shutting down')
-    await close(app, signal)
+    await Promise.allSettled([welcomed, close(app, signal)])
     services.stop()
     await installation.close()
     log.info('stopped')
     stream.end()
     await once(stream, 'close')
   })
-
-  // Only now, so that a start that failed has shown nothing that a later one would not show again.
-  const firstRun = config.production
-    ? undefined
-    : await installation.environments.createFirst(config.adminKey)
-  if (firstRun !== undefined) {
-    await services.keyring.refresh()
-    process.stdout.write(welcome(firstRun, config))
-  }
+  await welcomed
 }
 
-async function listen({ server }: App, { host, port }: Config): Promise<void> {
+/** Outside production, makes the very first environment and shows what nobody can look up later. */
+async function welcome({ environments }: Installation, keyring: Keyring, config: Config): Promise<void> {
+  if (config.production) return
+  const firstRun = await environments.createFirst(config.adminKey)
+  if (firstRun === undefined) return
+  await keyring.refresh()
+  process.stdout.write(welcomeText(firstRun, config))
+}
+
+async function listen({ server }: App, { host, port, tls }: Config): Promise<void> {
   try {
-    await server.listen({ host, port })
+    await server.listen({ host, port, listenTextResolver })
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
     const reason = code === 'EADDRINUSE' ? 'something else listens there already' : String(cause)
     throw new StartError(`HOST ${host} and PORT ${port} cannot be used: ${reason}`, { cause })
+  }
+
+  // Fastify cannot know what a server factory made.
+  function listenTextResolver(address: string): string {
+    return `Server listening at ${tls === undefined ? address : address.replace('http:', 'https:')}`
   }
 }
 

@@ -83,7 +83,15 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['node:path', 'pino'],
   },
   'main.ts': {
-    rooms: ['compose.ts', 'config.ts', 'http', 'keys/environments.ts', 'log.ts', 'seams.ts'],
+    rooms: [
+      'compose.ts',
+      'config.ts',
+      'http',
+      'keys/environments.ts',
+      'keys/keyring.ts',
+      'log.ts',
+      'seams.ts',
+    ],
     packages: ['close-with-grace', 'node:events', 'node:timers/promises'],
   },
 }
