@@ -78,7 +78,7 @@ async function close({ server, drain }: App, signal: string | undefined): Promis
   clearTimeout(patience)
 }
 
-function welcome(
+function welcomeText(
   { environment, publishableKey, secretKey, adminKey }: FirstRun,
   { publicUrl }: Config,
 ): string {
