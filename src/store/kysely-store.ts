@@ -81,7 +81,8 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
   }
 
   async function listApiKeys(environmentId: string | undefined) {
-    const all = db.selectFrom('apiKey').selectAll().orderBy('createdAt').orderBy('id')
+    // Made together, the secret key comes first.
+    const all = db.selectFrom('apiKey').selectAll().orderBy('createdAt').orderBy('kind', 'desc').orderBy('id')
     const some = environmentId === undefined ? all : all.where('environmentId', '=', environmentId)
     return z.array(apiKeyRow).parse(await some.execute())
   }
