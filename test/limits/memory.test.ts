@@ -25,7 +25,7 @@ describe('the memory of the limiter', () => {
   const SUBJECTS = 1_000_000
   const limit = { count: 10, windowSeconds: 60 }
 
-  it('is at most 250 bytes a subject at a million subjects, and is freed when their windows are over', () => {
+  it('is at most 250 bytes a subject at a million subjects, and is freed when their windows are over', async () => {
     const seams = drivenSeams()
     const limiter = createMemoryLimiter(seams)
     const take = (id: string) => limiter.take([{ policy: 'subject', id, limit }])
@@ -37,7 +37,12 @@ describe('the memory of the limiter', () => {
     take('a')
     seams.advance(60_001)
     take('a')
-    const left = bytesInUse() - before
+    // The collector gives large arrays back in a thread of its own, some turns after it has let them go.
+    let left = bytesInUse() - before
+    for (let turn = 0; turn < 50 && left >= 5_000_000; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve))
+      left = bytesInUse() - before
+    }
     assert.ok(left < 5_000_000, `${left} bytes are left`)
   })
 })
