@@ -7,9 +7,12 @@ import { createEnvironments, type Environments } from './keys/environments.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
 import { generateMasterKey, prepareDataDir, readMasterKey } from './keys/master-key.ts'
 import { SealError, type Sealer } from './keys/sealing.ts'
+import { createSecretKeys, type SecretKeys } from './keys/secret-keys.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
+import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
+import { createTurnMint, type TurnMint } from './mint/turn.ts'
 import type { Seams } from './seams.ts'
 import { StoreError } from './store/migrate.ts'
 import { openSqlite } from './store/open-sqlite.ts'
@@ -20,6 +23,7 @@ export interface Installation {
   readonly store: Store
   readonly sealer: Sealer
   readonly environments: Environments
+  readonly secretKeys: SecretKeys
   close(): Promise<void>
 }
 
@@ -27,6 +31,7 @@ export interface Installation {
 export interface Services {
   readonly keyring: Keyring
   readonly mint: Mint
+  readonly turnMint: TurnMint
   readonly authFailures: AuthFailures
   /** Stops following the store. */
   stop(): void
@@ -54,7 +59,8 @@ async function openStore(config: Config, seams: Seams): Promise<Installation> {
   try {
     const sealer = await openDataKey(store, await findMasterKey(config, store, seams), seams)
     const environments = createEnvironments({ store, sealer, seams })
-    return { store, sealer, environments, close: () => store.close() }
+    const secretKeys = createSecretKeys({ store, seams })
+    return { store, sealer, environments, secretKeys, close: () => store.close() }
   } catch (error) {
     await store.close()
     throw error
@@ -71,16 +77,12 @@ export async function startServices(
   const { staleKeysSeconds, limits, publicUrl } = config
   const keyring = createKeyring({ store, sealer, seams, staleKeysSeconds })
   await keyring.refresh()
+  const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
+  const journal = createLogJournal(log)
   return {
     keyring,
-    mint: createMint({
-      keyring,
-      limiter: createMemoryLimiter(seams),
-      limits,
-      journal: createLogJournal(log),
-      seams,
-      publicUrl,
-    }),
+    mint: createMint({ keyring, admission, journal, seams, publicUrl }),
+    turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
     stop: follow(keyring, log),
   }

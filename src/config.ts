@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { isAddressOrRange } from './domain/address.ts'
 import { kindOfKey } from './domain/api-key.ts'
 import type { Limit } from './domain/limit.ts'
 
@@ -31,6 +32,8 @@ export interface Config {
   readonly limits: { readonly subject: Limit; readonly secretKey: Limit; readonly authFailures: Limit }
   /** Origins that may read the documentation page's files. */
   readonly corsOrigins: readonly string[]
+  /** Whether the development endpoint `POST /token` is there. */
+  readonly sandbox: boolean
   /** How long keys may be used that could not be checked against the database. */
   readonly staleKeysSeconds: number
   readonly logLevel: LogLevel
@@ -114,6 +117,7 @@ export const environmentVariables = z.object({
   RATE_LIMIT_KEY: limit.prefault('6000/1m'),
   RATE_LIMIT_AUTH_FAILURES: limit.prefault('30/1m'),
   CORS_ORIGINS: origins.optional(),
+  SANDBOX: flag.prefault('false'),
   STALE_KEYS_SECONDS: wholeNumber(1, 3600).prefault('30'),
   LOG_LEVEL: z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
 })
@@ -136,7 +140,7 @@ export function readConfig(env: Given = process.env, now = Date.now()): Config {
   const found = environmentVariables.safeParse(given)
   for (const issue of found.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`)
   const tls = readTls(set.TLS_CERT_FILE, set.TLS_KEY_FILE, now, faults)
-  if (given.NODE_ENV === 'production') faults.push(...missingInProduction(given))
+  if (given.NODE_ENV === 'production') faults.push(...faultsInProduction(given))
   if (found.data === undefined || faults.length > 0) {
     throw new StartError(
       `The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
@@ -164,6 +168,7 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
       authFailures: values.RATE_LIMIT_AUTH_FAILURES,
     },
     corsOrigins: values.CORS_ORIGINS ?? [],
+    sandbox: values.SANDBOX,
     staleKeysSeconds: values.STALE_KEYS_SECONDS,
     logLevel: values.LOG_LEVEL,
   }
@@ -174,10 +179,13 @@ function defaultPublicUrl(host: string, port: number, secure: boolean): string {
   return `${secure ? 'https' : 'http'}://${name}:${port}`
 }
 
-function missingInProduction(given: Given): string[] {
+function faultsInProduction(given: Given): string[] {
   const missing = ['MASTER_KEY', 'ADMIN_KEY', 'PUBLIC_URL'].filter((name) => given[name] === undefined)
-  if (missing.length === 0) return []
+  const sandbox =
+    given.SANDBOX === 'true' ? ['SANDBOX takes secrets from browsers and is refused in production'] : []
+  if (missing.length === 0) return sandbox
   return [
+    ...sandbox,
     `${missing.join(', ')} must be set in production; \`jeton secrets create\` prints the secret ones, ready for .env`,
   ]
 }
@@ -243,11 +251,4 @@ function isHttpUrl(text: string): boolean {
   const url = new URL(text)
   const bare = url.search === '' && url.hash === '' && url.username === '' && url.password === ''
   return bare && (url.protocol === 'http:' || url.protocol === 'https:')
-}
-
-function isAddressOrRange(text: string): boolean {
-  const [address = '', bits, ...rest] = text.split('/')
-  const version = isIP(address)
-  if (version === 0 || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }

@@ -7,7 +7,7 @@ const SRC = new URL('../src/', import.meta.url).pathname
 
 /** Who may import what (ARCHITECTURE.md). Rooms are folders or files of src/; the rest are packages. */
 const rules: Record<string, { rooms: string[]; packages: string[] }> = {
-  domain: { rooms: ['domain'], packages: ['node:crypto', 'node:zlib'] },
+  domain: { rooms: ['domain'], packages: ['node:crypto', 'node:net', 'node:zlib'] },
   formats: { rooms: ['domain', 'formats'], packages: ['zod'] },
   keys: {
     rooms: ['domain', 'formats', 'keys', 'seams.ts', 'store/store.ts'],
@@ -48,6 +48,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'fastify-plugin',
       'fastify-type-provider-zod',
       '@fastify/cors',
+      '@fastify/formbody',
       '@fastify/helmet',
       '@fastify/rate-limit',
       '@fastify/swagger',
@@ -68,12 +69,14 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'compose.ts',
       'config.ts',
       'domain',
+      'formats',
+      'keys/peer-secret.ts',
       'main.ts',
       'seams.ts',
       'store/store.ts',
       '../package.json',
     ],
-    packages: ['commander'],
+    packages: ['commander', 'node:fs/promises', 'node:stream/consumers', 'zod'],
   },
   'seams.ts': { rooms: [], packages: ['node:crypto'] },
   'config.ts': { rooms: ['domain'], packages: ['node:crypto', 'node:fs', 'node:net', 'zod'] },

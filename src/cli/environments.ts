@@ -1,5 +1,6 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { DEFAULT_TAG } from '../domain/environment.ts'
+import { readSecret } from './input.ts'
 import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
 
 /** `jeton environments …` */
@@ -11,8 +12,25 @@ export function environmentCommands(program: Command): void {
     .description('make an environment with one secret, one publishable and two signing keys')
     .argument('<name>', '1 to 80 characters, used by no other environment')
     .option('--tag <tag>', 'stands in the text of its keys: 1 to 8 of a-z and 0-9', DEFAULT_TAG)
+    .addOption(algorithmOption())
     .option('--json', 'print one line of JSON')
     .action(create)
+
+  environments
+    .command('update')
+    .description('change what signs the tokens of an environment')
+    .argument('<id>', 'the environment')
+    .addOption(algorithmOption().makeOptionMandatory())
+    .action(update)
+
+  environments
+    .command('turn')
+    .description('give an environment a TURN server; its shared secret is read from a file or standard input')
+    .argument('<id>', 'the environment')
+    .option('--url <url...>', 'turn:, turns:, stun: or stuns: URLs that clients are given')
+    .option('--secret-file <file>', 'holds the static-auth-secret of the server; - is standard input', '-')
+    .option('--clear', 'take the TURN server away')
+    .action(turn)
 
   environments
     .command('list')
@@ -21,8 +39,27 @@ export function environmentCommands(program: Command): void {
     .action(list)
 }
 
-async function create(name: string, { tag, json }: OutputOptions & { tag: string }): Promise<void> {
-  const made = await withInstallation(({ environments }) => environments.create(name, tag))
+// `default` leaves it to each format: HS256 for user and channels, EdDSA for client and peer.
+function algorithmOption(): Option {
+  return new Option('--alg <algorithm>', 'what signs all of its tokens').choices([
+    'EdDSA',
+    'HS256',
+    'default',
+  ])
+}
+
+type Algorithm = 'EdDSA' | 'HS256' | 'default'
+
+function algorithmOf(alg: Algorithm | undefined) {
+  return alg === 'default' ? undefined : alg
+}
+
+async function create(
+  name: string,
+  { tag, alg, json }: OutputOptions & { tag: string; alg?: Algorithm },
+): Promise<void> {
+  const options = { tag, signingAlgorithm: algorithmOf(alg) }
+  const made = await withInstallation(({ environments }) => environments.create(name, options))
   const { environment, keyId, secretKey, publishableKey } = made
   if (json) {
     const { id, tag } = environment
@@ -34,6 +71,20 @@ async function create(name: string, { tag, json }: OutputOptions & { tag: string
   print(`secret key       ${secretKey}`)
   print(`its id           ${keyId}`)
   print('The secret key is shown this once and kept nowhere.')
+}
+
+async function update(id: string, { alg }: { alg: Algorithm }): Promise<void> {
+  await withInstallation(({ environments }) => environments.setSigningAlgorithm(id, algorithmOf(alg)))
+}
+
+async function turn(
+  id: string,
+  options: { url?: string[]; secretFile: string; clear?: boolean },
+): Promise<void> {
+  const server = options.clear
+    ? undefined
+    : { urls: options.url ?? [], secret: await readSecret(options.secretFile) }
+  await withInstallation(({ environments }) => environments.setTurn(id, server))
 }
 
 async function list({ json }: OutputOptions): Promise<void> {

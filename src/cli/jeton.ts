@@ -2,10 +2,13 @@ import { Command } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { StartError } from '../config.ts'
 import { JetonError } from '../domain/errors.ts'
+import { createTokenCommand } from './create-token.ts'
 import { environmentCommands } from './environments.ts'
+import { UsageError } from './input.ts'
 import { keyCommands } from './keys.ts'
 import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
+import { signingKeyCommands } from './signing-keys.ts'
 
 const program = new Command('jeton')
   .description('Mints short-lived tokens for realtime apps.')
@@ -16,11 +19,15 @@ serveCommand(program)
 secretCommands(program)
 environmentCommands(program)
 keyCommands(program)
+signingKeyCommands(program)
+createTokenCommand(program)
 
 try {
   await program.parseAsync()
 } catch (error) {
-  const expected = error instanceof StartError || error instanceof JetonError
-  process.stderr.write(`${expected ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
+  const expected = [StartError, JetonError, UsageError].some((kind) => error instanceof kind)
+  process.stderr.write(
+    `${error instanceof Error ? (expected ? error.message : error.stack) : String(error)}\n`,
+  )
   process.exitCode = 1
 }

@@ -1,10 +1,27 @@
 import type { Command } from 'commander'
 import type { ApiKey } from '../store/store.ts'
+import { readGrant, UsageError } from './input.ts'
 import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
 
 /** `jeton keys …` */
 export function keyCommands(program: Command): void {
-  const keys = program.command('keys').description('list the keys of environments')
+  const keys = program.command('keys').description('make, limit and list the keys of environments')
+
+  keys
+    .command('create')
+    .description('make a secret key, limited to a grant if one is given')
+    .requiredOption('--environment <id>', 'the environment that it is of')
+    .option('--grant <file>', 'JSON that says what its tokens may hold at most; - is standard input')
+    .option('--json', 'print one line of JSON')
+    .action(create)
+
+  keys
+    .command('update')
+    .description('give a secret key another grant')
+    .argument('<id>', 'the key, kid_…')
+    .option('--grant <file>', 'JSON that says what its tokens may hold at most; - is standard input')
+    .option('--no-grant', 'limit it no longer')
+    .action(update)
 
   keys
     .command('list')
@@ -12,6 +29,24 @@ export function keyCommands(program: Command): void {
     .option('--environment <id>', 'only those of this environment')
     .option('--json', 'print one line of JSON')
     .action(list)
+}
+
+async function create({ environment, grant, json }: OutputOptions & { environment: string; grant?: string }) {
+  const ceiling = grant === undefined ? undefined : await readGrant(grant)
+  const { row, text } = await withInstallation(({ secretKeys }) => secretKeys.create(environment, ceiling))
+  if (json) {
+    print(JSON.stringify({ keyId: row.id, secretKey: text }))
+    return
+  }
+  print(`secret key  ${text}`)
+  print(`its id      ${row.id}`)
+  print('The secret key is shown this once and kept nowhere.')
+}
+
+async function update(id: string, { grant }: { grant?: string | boolean }): Promise<void> {
+  if (grant === undefined || grant === true) throw new UsageError('Say --grant FILE or --no-grant.')
+  const ceiling = grant === false ? undefined : await readGrant(grant)
+  await withInstallation(({ secretKeys }) => secretKeys.setGrant(id, ceiling))
 }
 
 async function list({ environment, json }: OutputOptions & { environment?: string }): Promise<void> {

@@ -5,6 +5,7 @@
 export const errorCatalogue = {
   body_invalid: { status: 400, title: 'The body is not what this endpoint takes' },
   channel_reserved: { status: 400, title: 'The channel is reserved' },
+  token_too_large: { status: 400, title: 'The token would be too large' },
   request_malformed: { status: 400, title: 'The request is not valid HTTP' },
   key_missing: { status: 401, title: 'No key was sent' },
   key_malformed: { status: 401, title: 'The key is not written like a key' },
@@ -13,6 +14,9 @@ export const errorCatalogue = {
   key_expired: { status: 401, title: 'The key has expired' },
   key_kind_wrong: { status: 403, title: 'The key is of another kind' },
   secret_key_in_browser: { status: 403, title: 'A secret key was sent by a browser' },
+  beyond_grant: { status: 403, title: 'The key may not do that' },
+  address_not_allowed: { status: 403, title: 'The key may not be used from this address' },
+  cannot_mint_with_token: { status: 403, title: 'A token cannot mint' },
   https_required: { status: 403, title: 'A secret must travel over HTTPS' },
   not_found: { status: 404, title: 'Nothing is here' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },

@@ -53,7 +53,7 @@ export function parsePolicyText(text: string): Policy | PolicyFault {
 
 /** Whether the policy permits this peer of this group: both parts match, from end to end, case and all. */
 export function policyMatches(policy: Policy, groupId: string, peerId: string): boolean {
-  return partMatches(policy.groupId, groupId) && partMatches(policy.peerId, peerId)
+  return policyPatternMatches(policy.groupId, groupId) && policyPatternMatches(policy.peerId, peerId)
 }
 
 /**
@@ -64,7 +64,8 @@ export function policyContains(outer: Policy, inner: Policy): boolean {
   return partContains(outer.groupId, inner.groupId) && partContains(outer.peerId, inner.peerId)
 }
 
-function partMatches({ head, tail }: PolicyPattern, id: string): boolean {
+/** Whether one part of a policy matches an id. */
+export function policyPatternMatches({ head, tail }: PolicyPattern, id: string): boolean {
   if (tail === undefined) return id === head
   // `a*a` needs two letters: head and tail may not share one.
   return id.length >= head.length + tail.length && id.startsWith(head) && id.endsWith(tail)
@@ -72,6 +73,6 @@ function partMatches({ head, tail }: PolicyPattern, id: string): boolean {
 
 /** Whatever the run of `inner` is, only its head is sure to begin an id, and only its tail to end one. */
 function partContains(outer: PolicyPattern, inner: PolicyPattern): boolean {
-  if (inner.tail === undefined) return partMatches(outer, inner.head)
+  if (inner.tail === undefined) return policyPatternMatches(outer, inner.head)
   return outer.tail !== undefined && inner.head.startsWith(outer.head) && inner.tail.endsWith(outer.tail)
 }

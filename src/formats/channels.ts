@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
-import { isReserved, parsePattern, RESERVED_PREFIXES } from '../domain/pattern.ts'
+import { isReserved, type Pattern, parsePattern, RESERVED_PREFIXES } from '../domain/pattern.ts'
 import { jsonObject, seconds, subject } from './fields.ts'
-import type { Format, Lifetime } from './format.ts'
+import type { Claims, Format, Lifetime, MintContext } from './format.ts'
 import { iceServers } from './ice-servers.ts'
 
 const lifetime: Lifetime = { defaultSeconds: 3_600, longestSeconds: 86_400 }
@@ -13,21 +13,24 @@ const CLOCK_LEEWAY_SECONDS = 10
 const MOST_CHANNELS = 100
 
 /** What a holder may do; `send` is not bound to a channel. */
-export const permissions = ['publish', 'subscribe', 'presence', 'send'] as const
+export const PERMISSIONS = ['publish', 'subscribe', 'presence', 'send'] as const
 
 /** What a holder may do when the request does not say: `send` is asked for by name. */
 const DEFAULT_PERMISSIONS = ['publish', 'subscribe', 'presence'] as const
 
 const peerId = subject(128).regex(/^[\x20-\x7e]*$/, 'must be printable ASCII')
 
-const channel = z.string().superRefine((value, context) => {
+const channel = z.string().transform((value, context): Pattern => {
   const pattern = parsePattern(value)
   if ('fault' in pattern) {
     context.addIssue(pattern.fault)
-  } else if (isReserved(pattern)) {
+    return z.NEVER
+  }
+  if (isReserved(pattern)) {
     const message = `is reserved: nothing under ${RESERVED_PREFIXES.join(', ')} can be granted`
     context.addIssue({ code: 'custom', message, params: { error: 'channel_reserved' } })
   }
+  return pattern
 })
 
 const metadata = jsonObject(8_192).superRefine((value, context) => {
@@ -46,12 +49,12 @@ const request = z
       .max(MOST_CHANNELS, `must be at most ${MOST_CHANNELS} entries`)
       .optional()
       .describe(
-        'Channel patterns: `*` is any run without `/`, `**` any run. Left out, the token names none.',
+        'Channel patterns: `*` is any run without `/`, `**` any run. Left out: the key’s own, else none.',
       ),
     permissions: z
-      .array(z.enum(permissions, `must be one of ${permissions.join(', ')}`))
+      .array(z.enum(PERMISSIONS, `must be one of ${PERMISSIONS.join(', ')}`))
       .optional()
-      .describe('Left out: publish, subscribe and presence.'),
+      .describe('Left out: the key’s own, else publish, subscribe and presence.'),
     expiresInSec: seconds(1, lifetime.longestSeconds).optional(),
     exp: z.int('must be a whole number').optional().describe('Unix seconds, instead of `expiresInSec`.'),
     metadata: metadata.optional().describe('Seen by the holder alone.'),
@@ -84,15 +87,19 @@ export const channels: Format<typeof request> = {
   lifetime,
   request,
   subject: ({ subject }) => subject,
-  ttlSeconds: ({ expiresInSec, exp }, now) =>
-    (exp === undefined ? expiresInSec : untilExp(exp, now)) ?? lifetime.defaultSeconds,
-  claims: (asked) => ({
-    sub: asked.subject,
-    channels: asked.channels ?? [],
-    permissions: asked.permissions ?? DEFAULT_PERMISSIONS,
-    ...(asked.metadata === undefined ? {} : { metadata: asked.metadata }),
-    ...(asked.peerMetadata === undefined ? {} : { peerMetadata: asked.peerMetadata }),
-  }),
+  askedTtlSeconds: ({ expiresInSec, exp }, now) => (exp === undefined ? expiresInSec : untilExp(exp, now)),
+  needs: ({ channels, permissions }) => ({ channels, permissions }),
+  claims: (asked, { grant, iceServer }) => {
+    const metadata = withIceServer(asked.metadata, iceServer)
+    return {
+      sub: asked.subject,
+      // An omission never means everything: it falls to what the key holds by name, or to nothing.
+      channels: asked.channels?.map(({ text }) => text) ?? grant.channels ?? [],
+      permissions: asked.permissions ?? grant.permissions ?? DEFAULT_PERMISSIONS,
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(asked.peerMetadata === undefined ? {} : { peerMetadata: asked.peerMetadata }),
+    }
+  },
   policy: ({ channels, permissions }) => ({ channels, permissions }),
 }
 
@@ -104,4 +111,12 @@ function untilExp(exp: number, now: number): number {
   const message =
     asked < 1 ? 'is not in the future' : `is more than ${lifetime.longestSeconds} seconds in the future`
   throw new JetonError('body_invalid', `exp ${message}`, { issues: [{ path: 'exp', message }] })
+}
+
+function withIceServer(
+  metadata: Claims | undefined,
+  iceServer: MintContext['iceServer'],
+): Claims | undefined {
+  if (iceServer === undefined || metadata?.iceServers !== undefined) return metadata
+  return { ...metadata, iceServers: [iceServer()] }
 }

@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import type { Grant, Needs } from '../domain/grant.ts'
+import type { IceServer } from '../domain/turn.ts'
 
 /** Shortest and longest life of a token, in seconds. */
 export interface Lifetime {
@@ -13,6 +15,10 @@ export interface MintContext {
   readonly now: number
   /** The token's end, unix seconds. */
   readonly expiresAt: number
+  /** The key's ceiling: what a request leaves out never becomes wider than this. */
+  readonly grant: Grant
+  /** Credentials for the environment's TURN server, if it has one, that end when the token does. */
+  readonly iceServer: (() => IceServer) | undefined
 }
 
 /** Claims, in the order in which they are to stand in the token. */
@@ -26,19 +32,22 @@ export type Claims = Readonly<Record<string, unknown>>
 export interface Format<Schema extends z.ZodType = z.ZodType> {
   /** The `fmt` claim, and the name in records and metrics. */
   readonly name: string
+  /** What signs it unless the environment says otherwise. */
   readonly algorithm: 'HS256' | 'EdDSA'
   readonly lifetime: Lifetime
   /** Checks a body. An issue's `params.error` may name another code than `body_invalid`. */
   readonly request: Schema
-  /** Whom the token is for: becomes `sub`, and is who is limited. */
-  subject(request: z.output<Schema>): string
+  /** Whom the token is for: becomes `sub`, and is who is limited. Without one `sub` is the key's id. */
+  subject(request: z.output<Schema>): string | undefined
   /**
-   * How long the token is to live, in seconds.
+   * How long the token is asked to live, in seconds; `undefined` when the request leaves it to us.
    *
    * @param now unix seconds
    * @throws JetonError `body_invalid` when that depends on the time and cannot be
    */
-  ttlSeconds(request: z.output<Schema>, now: number): number
+  askedTtlSeconds(request: z.output<Schema>, now: number): number | undefined
+  /** What the key must be granted for this request, its lifetime aside. */
+  needs(request: z.output<Schema>): Omit<Needs, 'format' | 'ttlSeconds'>
   /** The format's own claims. The mint adds those that every token carries. */
   claims(request: z.output<Schema>, context: MintContext): Claims
   /** What the claims let the holder do, for the record. */

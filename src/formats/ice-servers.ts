@@ -1,15 +1,14 @@
 import { z } from 'zod'
+import { iceUrlFault } from '../domain/turn.ts'
 
 const MOST_SERVERS = 16
-const LONGEST_URL = 512
 const LONGEST_CREDENTIAL = 1_024
-const URL_START = /^(?:stuns?|turns?):./
 
 const urls = z.unknown().superRefine((value, context) => {
   const entries: unknown[] = Array.isArray(value) ? value : [value]
   if (entries.length === 0) context.addIssue('must not be empty')
   for (const [index, entry] of entries.entries()) {
-    const message = urlFault(entry)
+    const message = iceUrlFault(entry)
     const path = Array.isArray(value) ? [index] : []
     if (message !== undefined) context.addIssue({ code: 'custom', message, path })
   }
@@ -32,9 +31,3 @@ export const iceServers = z
     'must be a list',
   )
   .max(MOST_SERVERS, `must be at most ${MOST_SERVERS} entries`)
-
-function urlFault(entry: unknown): string | undefined {
-  if (typeof entry !== 'string') return 'must be one URL or a list of URLs'
-  if (entry.length > LONGEST_URL) return `must be at most ${LONGEST_URL} characters`
-  return URL_START.test(entry) ? undefined : 'must be a stun:, stuns:, turn: or turns: URL'
-}

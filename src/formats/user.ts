@@ -20,7 +20,8 @@ export const user: Format<typeof request> = {
   lifetime: { defaultSeconds: 3_600, longestSeconds: 86_400 },
   request,
   subject: ({ userId }) => userId,
-  ttlSeconds: () => user.lifetime.defaultSeconds,
+  askedTtlSeconds: () => undefined,
+  needs: () => ({}),
   claims: ({ userId, name, avatar }, { environmentId }) => ({
     sub: userId,
     name,

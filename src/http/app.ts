@@ -7,12 +7,17 @@ import { JetonError } from '../domain/errors.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Mint } from '../mint/mint.ts'
+import type { TurnMint } from '../mint/turn.ts'
 import { createErrorReplies } from './errors.ts'
-import { createGuard } from './guard.ts'
+import { createGuard, type Guard } from './guard.ts'
 import { acceptJsonOnly } from './json-body.ts'
 import { channelsTokens } from './routes/channels-tokens.ts'
+import { clientTokens } from './routes/client-tokens.ts'
 import { documentation } from './routes/documentation.ts'
 import { operations } from './routes/operations.ts'
+import { peerTokens } from './routes/peer-tokens.ts'
+import { sandbox } from './routes/sandbox.ts'
+import { turnCredentials } from './routes/turn-credentials.ts'
 import { userTokens } from './routes/user-tokens.ts'
 import { serverOptions } from './server-options.ts'
 import { validatorCompiler } from './validation.ts'
@@ -23,6 +28,7 @@ export interface AppDeps {
   readonly log: Logger
   readonly keyring: Keyring
   readonly mint: Mint
+  readonly turnMint: TurnMint
   readonly authFailures: AuthFailures
 }
 
@@ -87,7 +93,11 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   })
   await app.register(documentation, { config })
   await app.register(operations, { keyring: deps.keyring, isDraining: () => draining })
-  await app.register(mintRoutes(deps))
+  const { keyring, authFailures, mint } = deps
+  const guard = createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log })
+  await app.register(mintRoutes(deps, guard))
+  if (config.sandbox)
+    await app.register(sandbox, { prefix: '/token', mint, guard, corsOrigins: config.corsOrigins })
 
   return {
     server: app,
@@ -97,12 +107,15 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   }
 }
 
-// Every route in here takes a secret key; the guard stands before all of them.
-function mintRoutes({ config, log, keyring, authFailures, mint }: AppDeps) {
+// Every route in here mints for a secret key; the guard stands before all of them.
+function mintRoutes({ mint, turnMint }: AppDeps, guard: Guard) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.addHook('onRequest', createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log }))
+    app.addHook('onRequest', guard.before('mint'))
     await app.register(userTokens, { mint })
     await app.register(channelsTokens, { mint })
+    await app.register(clientTokens, { mint })
+    await app.register(peerTokens, { mint })
+    await app.register(turnCredentials, { turnMint })
   }
 }
 

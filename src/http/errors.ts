@@ -4,7 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import { type ErrorCode, errorCatalogue, type Issue, JetonError } from '../domain/errors.ts'
-import { LimitError } from '../mint/mint.ts'
+import { LimitError } from '../mint/admission.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
 
 /** The body of every error (RFC 9457). `error` and `message` are what two of the real clients print. */

@@ -4,8 +4,10 @@ import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { JetonError } from '../domain/errors.ts'
+import { admitsAddress, admitsUse, type Use } from '../domain/grant.ts'
 import type { Caller, Credentials, Keyring } from '../keys/keyring.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
+import { beyondGrant } from '../mint/admission.ts'
 import type { MintCaller } from '../mint/mint.ts'
 
 declare module 'fastify' {
@@ -22,37 +24,52 @@ interface GuardDeps {
   readonly log: Logger
 }
 
-/** The hook that stands before every route of a secret key: it runs before the body is read. */
-export function createGuard({ keyring, authFailures, requireHttps, log }: GuardDeps) {
-  return function guard(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
-    try {
-      request.caller = admit(request)
-      done()
-    } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)))
+/** Decides who may call: every route of a secret key asks it. */
+export interface Guard {
+  /** The hook for keys in a header. It runs before the body is read, and refuses keys that a browser sent. */
+  before(use: Use): (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
+  /**
+   * The living key that these credentials are, if it may be used for this, from here.
+   *
+   * @throws JetonError one of the 401s, `https_required`, `address_not_allowed`, `beyond_grant`, or `rate_limited`
+   *   when this network failed too often
+   */
+  admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller
+}
+
+export function createGuard({ keyring, authFailures, requireHttps, log }: GuardDeps): Guard {
+  return { before, admit }
+
+  function before(use: Use) {
+    return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+      try {
+        const caller = admit(request, readCredentials(request.headers), use)
+        if (isFromBrowser(request.headers)) throw refuseBrowser(caller)
+        request.caller = caller
+        done()
+      } catch (error) {
+        done(error instanceof Error ? error : new Error(String(error)))
+      }
     }
   }
 
-  function admit(request: FastifyRequest): MintCaller {
+  function admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller {
     const { headers, ip: address, id: requestId } = request
-    const credentials = readCredentials(headers)
-    if (credentials === undefined) {
-      throw countFailure(
-        new JetonError(
-          'key_missing',
-          'Send the secret key as "Authorization: Bearer sk_…" or "X-API-KEY: sk_…".',
-        ),
-        address,
-      )
-    }
+    if (credentials === undefined) throw countFailure(keyMissing(), address)
     if (requireHttps && request.protocol !== 'https' && !isLoopback(address)) {
       throw new JetonError(
         'https_required',
-        'A secret key was sent over plain HTTP. Use HTTPS, and rotate this key.',
+        'A secret key was sent over plain HTTP. Use HTTPS, and replace this key.',
       )
     }
     const caller = authenticate(credentials, address)
-    if (isFromBrowser(headers)) throw refuseBrowser(caller)
+    const { ceiling } = caller
+    if (!admitsAddress(ceiling, address)) {
+      throw new JetonError('address_not_allowed', `This key may not be used from ${address}.`)
+    }
+    if (!admitsUse(ceiling, use)) {
+      throw beyondGrant({ member: 'uses', asked: use, allowed: ceiling.grant.uses ?? [] })
+    }
     return { ...caller, address, endUserAddress: readEndUserAddress(headers), requestId }
   }
 
@@ -87,7 +104,7 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
     })
     return new JetonError(
       'secret_key_in_browser',
-      'This secret key was sent by a browser, where anyone can read it. Call from a server, and rotate this key.',
+      'This secret key was sent by a browser, where anyone can read it. Call from a server, and replace this key.',
     )
   }
 }
@@ -96,6 +113,13 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
 export function callerOf(request: FastifyRequest): MintCaller {
   if (request.caller === undefined) throw new Error('This route is not behind the guard')
   return request.caller
+}
+
+function keyMissing(): JetonError {
+  return new JetonError(
+    'key_missing',
+    'Send the secret key as "Authorization: Bearer sk_…" or "X-API-KEY: sk_…".',
+  )
 }
 
 /** Finds the secret key: `Bearer sk_…`, `Bearer kid_…:sk_…` or `X-API-KEY: sk_…`. */

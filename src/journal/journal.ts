@@ -12,6 +12,8 @@ export interface Issuance {
   readonly ttlSeconds: number
   /** Unix seconds. */
   readonly expiresAt: number
+  /** How long the token is; `undefined` for what is no token. */
+  readonly bytes: number | undefined
   /** The address of the backend that asked. */
   readonly address: string
   /** The end user's, if the backend passed it on. */

@@ -1,4 +1,5 @@
 import { digestOfKey, hintOfKey, KEY_RANDOM_BYTES, writeKey } from '../domain/api-key.ts'
+import type { Grant } from '../domain/grant.ts'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import type { Seams } from '../seams.ts'
 import type { AdminKey, ApiKey, Environment } from '../store/store.ts'
@@ -10,7 +11,12 @@ export interface NewKey<Row> {
 }
 
 /** Makes a secret or publishable key for an environment. */
-export function generateApiKey(kind: ApiKey['kind'], environment: Environment, seams: Seams): NewKey<ApiKey> {
+export function generateApiKey(
+  kind: ApiKey['kind'],
+  environment: Environment,
+  seams: Seams,
+  grant?: Grant,
+): NewKey<ApiKey> {
   const text = writeKey(kind, environment.tag, seams.random(KEY_RANDOM_BYTES))
   const row = {
     id: writeIdentifier('kid', seams.random(IDENTIFIER_RANDOM_BYTES)),
@@ -19,6 +25,7 @@ export function generateApiKey(kind: ApiKey['kind'], environment: Environment, s
     digest: digestOfKey(text),
     hint: hintOfKey(text),
     text: kind === 'publishable' ? text : undefined,
+    grant,
     createdAt: seams.now(),
     expiresAt: undefined,
     revokedAt: undefined,

@@ -1,11 +1,14 @@
 import { DEFAULT_TAG, nameFault, tagFault } from '../domain/environment.ts'
 import { JetonError } from '../domain/errors.ts'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
+import { iceUrlFault } from '../domain/turn.ts'
+import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
-import type { ApiKey, ChangeSet, Environment, SigningKey, Store } from '../store/store.ts'
+import type { ApiKey, ChangeSet, Environment, SigningAlgorithm, SigningKey, Store } from '../store/store.ts'
 import { generateAdminKey, generateApiKey } from './api-keys.ts'
 import type { Sealer } from './sealing.ts'
-import { generateEd25519Key, generateHs256Key } from './signing-keys.ts'
+import { generateEd25519Key, generateHs256Key, importSigningKey } from './signing-keys.ts'
+import { sealTurn } from './turn.ts'
 
 /** An environment as it was made, with the texts of its keys: the only time that the secret one is seen. */
 export interface NewEnvironment {
@@ -25,14 +28,42 @@ export interface Environments {
   /**
    * Makes an environment with one secret, one publishable and two signing keys.
    *
+   * @param options.tag stands in the text of its keys
+   * @param options.signingAlgorithm what signs all of its tokens, whatever their format
    * @throws JetonError `body_invalid` for a name or tag that cannot be, `conflict` for a name in use
    */
-  create(name: string, tag?: string): Promise<NewEnvironment>
+  create(name: string, options?: EnvironmentOptions): Promise<NewEnvironment>
   /**
    * Makes the environment `Development`, and an admin key unless one is configured, if there is no environment at
    * all; `undefined` when there is.
    */
   createFirst(configuredAdminKey: string | undefined): Promise<FirstRun | undefined>
+  /**
+   * Says what signs all tokens of an environment from now on; `undefined` leaves it to each format.
+   *
+   * @throws JetonError `not_found`
+   */
+  setSigningAlgorithm(id: string, algorithm: SigningAlgorithm | undefined): Promise<void>
+  /**
+   * Gives an environment a TURN server, or with `undefined` takes it away. The secret is kept sealed.
+   *
+   * @throws JetonError `body_invalid` for a URL that no client takes or an empty secret, `not_found`
+   */
+  setTurn(id: string, turn: { urls: readonly string[]; secret: string } | undefined): Promise<void>
+  /**
+   * Takes in a signing key that exists already, for the tokens of one format.
+   *
+   * @throws JetonError `body_invalid` for what can be no key, `conflict` for a `kid` in use, `not_found`
+   */
+  importSigningKey(
+    identity: { environmentId: string; kid: string; format: Pick<Format, 'name' | 'algorithm'> },
+    secret: string,
+  ): Promise<void>
+}
+
+export interface EnvironmentOptions {
+  readonly tag?: string | undefined
+  readonly signingAlgorithm?: SigningAlgorithm | undefined
 }
 
 interface EnvironmentsDeps {
@@ -42,16 +73,17 @@ interface EnvironmentsDeps {
 }
 
 export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): Environments {
-  return { create, createFirst }
+  return { create, createFirst, setSigningAlgorithm, setTurn, importSigningKey: takeIn }
 
-  async function create(name: string, tag = DEFAULT_TAG): Promise<NewEnvironment> {
+  async function create(name: string, options: EnvironmentOptions = {}): Promise<NewEnvironment> {
+    const { tag = DEFAULT_TAG, signingAlgorithm } = options
     const issues = [
       { path: 'name', message: nameFault(name) },
       { path: 'tag', message: tagFault(tag) },
     ].flatMap(({ path, message }) => (message === undefined ? [] : [{ path, message }]))
     const [first] = issues
     if (first !== undefined) throw new JetonError('body_invalid', first.message, { issues })
-    const draft = await draftEnvironment(name, tag)
+    const draft = await draftEnvironment(name, tag, signingAlgorithm)
     try {
       await store.change((changes) => insert(changes, draft))
     } catch (error) {
@@ -74,10 +106,46 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
     })
   }
 
+  async function setSigningAlgorithm(
+    id: string,
+    signingAlgorithm: SigningAlgorithm | undefined,
+  ): Promise<void> {
+    await store.change((changes) => changes.updateEnvironment(id, { signingAlgorithm }))
+  }
+
+  async function setTurn(
+    id: string,
+    turn: { urls: readonly string[]; secret: string } | undefined,
+  ): Promise<void> {
+    if (turn?.urls.length === 0) throw new JetonError('body_invalid', 'A TURN server has at least one URL.')
+    for (const url of turn?.urls ?? []) {
+      const fault = iceUrlFault(url)
+      if (fault !== undefined) throw new JetonError('body_invalid', `The URL ${url} ${fault}.`)
+    }
+    if (turn?.secret === '') throw new JetonError('body_invalid', 'The TURN secret is empty.')
+    const sealed = turn && sealTurn(id, turn.urls, turn.secret, sealer)
+    await store.change((changes) => changes.updateEnvironment(id, { turn: sealed }))
+  }
+
+  async function takeIn(
+    identity: Parameters<Environments['importSigningKey']>[0],
+    secret: string,
+  ): Promise<void> {
+    const key = importSigningKey(identity, secret, sealer, seams.now())
+    await store.change(async (changes) => {
+      await needEnvironment(changes, identity.environmentId)
+      await changes.insertSigningKey(key)
+    })
+  }
+
   // Made before the transaction begins, so that it holds the database's lock for the writes alone.
-  async function draftEnvironment(name: string, tag: string): Promise<Draft> {
+  async function draftEnvironment(
+    name: string,
+    tag: string,
+    signingAlgorithm?: SigningAlgorithm,
+  ): Promise<Draft> {
     const id = writeIdentifier('env', seams.random(IDENTIFIER_RANDOM_BYTES))
-    const environment = { id, name, tag, createdAt: seams.now() }
+    const environment = { id, name, tag, signingAlgorithm, turn: undefined, createdAt: seams.now() }
     const secret = generateApiKey('secret', environment, seams)
     const publishable = generateApiKey('publishable', environment, seams)
     return {
@@ -86,6 +154,13 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
       signingKeys: [generateHs256Key(id, sealer, seams), await generateEd25519Key(id, sealer, seams)],
     }
   }
+}
+
+/** @throws JetonError `not_found` */
+export async function needEnvironment(changes: ChangeSet, id: string): Promise<Environment> {
+  const environment = await changes.findEnvironment(id)
+  if (environment === undefined) throw new JetonError('not_found', 'There is no such environment.')
+  return environment
 }
 
 interface Draft {

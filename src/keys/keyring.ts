@@ -1,9 +1,12 @@
 import { digestOfKey, kindOfKey } from '../domain/api-key.ts'
 import { JetonError } from '../domain/errors.ts'
+import { type Ceiling, ceilingOf, type Grant } from '../domain/grant.ts'
+import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
-import type { ApiKey, Environment, SigningAlgorithm, SigningKey, Store } from '../store/store.ts'
+import type { ApiKey, Environment, SigningKey, Store } from '../store/store.ts'
 import type { Sealer } from './sealing.ts'
 import { openSigner, type Signer } from './signing-keys.ts'
+import { openTurn, type Turn } from './turn.ts'
 
 /** A secret key as a caller presents it: its text, and its id if the caller sent that too. */
 export interface Credentials {
@@ -11,10 +14,11 @@ export interface Credentials {
   readonly keyId: string | undefined
 }
 
-/** A secret key that is alive, with its environment. */
+/** A secret key that is alive, with its environment and what it may do. */
 export interface Caller {
   readonly key: ApiKey
   readonly environment: Environment
+  readonly ceiling: Ceiling
 }
 
 /** How well this process knows the keys. */
@@ -25,12 +29,20 @@ export interface Keyring {
   /**
    * The living secret key that these credentials are.
    *
-   * @throws JetonError `key_malformed` `key_unknown` `key_kind_wrong` `key_revoked` `key_expired`, or
+   * @throws JetonError `key_malformed` `key_unknown` `key_kind_wrong` `key_revoked` `key_expired`
+   *   `cannot_mint_with_token`, or
    *   `store_unavailable` when the keys could not be checked for too long
    */
   authenticate(credentials: Credentials): Caller
-  /** What signs an environment's tokens with this algorithm now. */
-  signer(environmentId: string, algorithm: SigningAlgorithm): Signer
+  /**
+   * What signs tokens of a format now: the key that was imported for it, else one of the environment's own with the
+   * algorithm that the environment prescribes, else with the format's.
+   *
+   * @throws JetonError `store_unavailable` when no key may sign
+   */
+  signer(environment: Environment, format: Pick<Format, 'name' | 'algorithm'>): Signer
+  /** Makes credentials for the environment's TURN server; `undefined` when it has none. */
+  turn(environment: Environment): Turn | undefined
   /** Notes durably that a browser sent this secret key. */
   flagExposed(key: ApiKey): Promise<void>
   /** Reads what changed in the store. Reads never overlap, so that an older one cannot put an old state back. */
@@ -48,6 +60,12 @@ interface KeyringDeps {
   readonly staleKeysSeconds: number
 }
 
+/** A JWT in compact form, or a client token that carries one. */
+const TOKEN = /^ek_|^eyJ[\w-]*\.[\w-]+\.[\w-]*$/
+
+/** The ceiling of a key that was made without a grant. */
+const UNLIMITED = ceilingOf({})
+
 /** Longer than this without a successful read and a change elsewhere may not have arrived here. */
 const FRESH_MS = 1_000
 
@@ -55,12 +73,15 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds }: Keyrin
   const environments = new Map<string, Environment>()
   const keysByDigest = new Map<string, ApiKey>()
   const signingKeys = new Map<string, SigningKey[]>()
+  // Opened once per key, when it is first used.
   const signers = new WeakMap<SigningKey, Signer>()
+  const turns = new WeakMap<Environment, Turn>()
+  const ceilings = new WeakMap<Grant, Ceiling>()
   let revision = 0
   let readAt = Number.NEGATIVE_INFINITY
   let lastRead = Promise.resolve()
 
-  return { authenticate, signer, flagExposed, refresh, state, canSign }
+  return { authenticate, signer, turn, flagExposed, refresh, state, canSign }
 
   function authenticate({ text, keyId }: Credentials): Caller {
     if (state() === 'stale') {
@@ -74,18 +95,27 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds }: Keyrin
       throw new JetonError('key_unknown', 'The key id and the secret do not belong together.')
     }
     refuseEnded(key, seams.now())
-    return { key, environment }
+    return {
+      key,
+      environment,
+      ceiling: key.grant === undefined ? UNLIMITED : once(ceilings, key.grant, ceilingOf),
+    }
   }
 
-  function signer(environmentId: string, algorithm: SigningAlgorithm): Signer {
-    const key = signingKeys.get(environmentId)?.findLast((candidate) => candidate.algorithm === algorithm)
+  function signer(environment: Environment, { name, algorithm }: Pick<Format, 'name' | 'algorithm'>): Signer {
+    const keys = signingKeys.get(environment.id) ?? []
+    const own = environment.signingAlgorithm ?? algorithm
+    const key =
+      keys.findLast(({ format }) => format === name) ??
+      keys.findLast((candidate) => candidate.format === undefined && candidate.algorithm === own)
     if (key === undefined)
       throw new JetonError('store_unavailable', 'This environment has no key that may sign.')
-    const known = signers.get(key)
-    if (known !== undefined) return known
-    const opened = openSigner(key, sealer)
-    signers.set(key, opened)
-    return opened
+    return once(signers, key, (used) => openSigner(used, sealer))
+  }
+
+  function turn(environment: Environment): Turn | undefined {
+    if (environment.turn === undefined) return undefined
+    return once(turns, environment, (used) => openTurn(used, sealer))
   }
 
   async function flagExposed(key: ApiKey): Promise<void> {
@@ -124,7 +154,25 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds }: Keyrin
   }
 }
 
+function once<Key extends WeakKey, Value>(
+  made: WeakMap<Key, Value>,
+  key: Key,
+  make: (key: Key) => Value,
+): Value {
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const value = make(key)
+  made.set(key, value)
+  return value
+}
+
 function notFound(text: string): JetonError {
+  if (TOKEN.test(text)) {
+    return new JetonError(
+      'cannot_mint_with_token',
+      'This is a token, and a token cannot mint: send a secret key (sk_…).',
+    )
+  }
   const kind = kindOfKey(text)
   if (kind === undefined) {
     return new JetonError('key_malformed', 'The key is mistyped or cut short: its checksum does not match.')
@@ -134,7 +182,10 @@ function notFound(text: string): JetonError {
 }
 
 function wrongKind(kind: 'publishable' | 'admin'): JetonError {
-  return new JetonError('key_kind_wrong', `This is a ${kind} key; a secret key (sk_…) is needed here.`)
+  return new JetonError(
+    'key_kind_wrong',
+    `This is ${kind === 'admin' ? 'an admin' : 'a publishable'} key; a secret key (sk_…) is needed here.`,
+  )
 }
 
 function refuseEnded(key: ApiKey, now: number): void {

@@ -1,19 +1,29 @@
-import { createHmac, createPrivateKey, createSecretKey, sign as signAsymmetric } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  sign as signAsymmetric,
+} from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair } from 'jose'
+import { JetonError } from '../domain/errors.ts'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
+import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
 import type { SigningAlgorithm, SigningKey } from '../store/store.ts'
+import { type CompactSigner, compactSigner, type SignatureOf } from './jws.ts'
+import { peerSecretFault, privateKeyOfPeerSecret } from './peer-secret.ts'
 import type { Sealer } from './sealing.ts'
 
 /** Bytes of an HS256 secret: as many as its hash puts out (RFC 7518 §3.2). */
 const HS256_SECRET_BYTES = 32
 
+const IMPORTED_KID = /^[\x21-\x7e]{1,128}$/
+
 /** Signs with one key. Made once per key, so that a signature costs no import and no header. */
-export interface Signer {
+export interface Signer extends CompactSigner {
   readonly kid: string
   readonly algorithm: SigningAlgorithm
-  /** The JWS in compact form (RFC 7515 §7.1) over a payload of JSON text. */
-  sign(payload: string): string
 }
 
 /** A new HS256 key for an environment, with a random `kid`. */
@@ -23,6 +33,7 @@ export function generateHs256Key(environmentId: string, sealer: Sealer, seams: S
   return {
     environmentId,
     kid,
+    format: undefined,
     algorithm: 'HS256',
     sealedSecret: sealer.seal(secret, sealingContext(environmentId, kid)),
     publicJwk: undefined,
@@ -43,6 +54,7 @@ export async function generateEd25519Key(
   return {
     environmentId,
     kid,
+    format: undefined,
     algorithm: 'EdDSA',
     sealedSecret: sealer.seal(secret, sealingContext(environmentId, kid)),
     publicJwk: JSON.stringify(jwk),
@@ -58,22 +70,16 @@ export async function generateEd25519Key(
 export function openSigner(key: SigningKey, sealer: Sealer): Signer {
   const { kid, algorithm } = key
   const secret = sealer.open(key.sealedSecret, sealingContext(key.environmentId, kid))
-  const header = base64url(JSON.stringify({ alg: algorithm, typ: 'JWT', kid }))
   const signatureOf = algorithm === 'HS256' ? hs256(secret) : ed25519(secret)
-  return { kid, algorithm, sign }
-
-  function sign(payload: string): string {
-    const signingInput = `${header}.${base64url(payload)}`
-    return `${signingInput}.${signatureOf(signingInput)}`
-  }
+  return { kid, algorithm, ...compactSigner({ alg: algorithm, typ: 'JWT', kid }, signatureOf) }
 }
 
-function hs256(secret: Uint8Array): (signingInput: string) => string {
+function hs256(secret: Uint8Array): SignatureOf {
   const key = createSecretKey(secret)
   return (signingInput) => createHmac('sha256', key).update(signingInput).digest('base64url')
 }
 
-function ed25519(pkcs8: Uint8Array): (signingInput: string) => string {
+function ed25519(pkcs8: Uint8Array): SignatureOf {
   const key = createPrivateKey(Buffer.from(pkcs8).toString())
   return (signingInput) => signAsymmetric(null, Buffer.from(signingInput), key).toString('base64url')
 }
@@ -83,6 +89,45 @@ function sealingContext(environmentId: string, kid: string): string {
   return `signing_key/${environmentId}/${kid}`
 }
 
-function base64url(text: string): string {
-  return Buffer.from(text).toString('base64url')
+/**
+ * Takes in a key that exists already, for the tokens of one format: the text of an HS256 secret as it stands, or for a
+ * format that is signed with EdDSA the seed of an Ed25519 key as PulseBeam writes it, `sk_` and 64 hex digits (WIRE 4).
+ *
+ * @throws JetonError `body_invalid` when the secret or the `kid` cannot be one
+ */
+export function importSigningKey(
+  identity: { environmentId: string; kid: string; format: Pick<Format, 'name' | 'algorithm'> },
+  secret: string,
+  sealer: Sealer,
+  now: number,
+): SigningKey {
+  const { environmentId, kid, format } = identity
+  if (!IMPORTED_KID.test(kid))
+    throw new JetonError('body_invalid', 'A kid is 1 to 128 printable characters without spaces.')
+  const ed25519 = format.algorithm === 'EdDSA' ? ed25519FromSeed(secret) : undefined
+  if (ed25519 === undefined && Buffer.byteLength(secret) < HS256_SECRET_BYTES) {
+    throw new JetonError(
+      'body_invalid',
+      `An HS256 secret has at least ${HS256_SECRET_BYTES} bytes (RFC 7518 §3.2).`,
+    )
+  }
+  return {
+    environmentId,
+    kid,
+    format: format.name,
+    algorithm: format.algorithm,
+    sealedSecret: sealer.seal(ed25519?.pkcs8 ?? Buffer.from(secret), sealingContext(environmentId, kid)),
+    publicJwk: ed25519?.publicJwk,
+    createdAt: now,
+  }
+}
+
+function ed25519FromSeed(text: string): { pkcs8: Buffer; publicJwk: string } {
+  const fault = peerSecretFault(text)
+  if (fault !== undefined) throw new JetonError('body_invalid', `The secret cannot be read: ${fault}.`)
+  const privateKey = privateKeyOfPeerSecret(text)
+  return {
+    pkcs8: Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' })),
+    publicJwk: JSON.stringify(createPublicKey(privateKey).export({ format: 'jwk' })),
+  }
 }

@@ -1,14 +1,17 @@
 import type { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
-import type { Limit } from '../domain/limit.ts'
-import type { Claims, Format } from '../formats/format.ts'
+import type { Claims, Format, MintContext } from '../formats/format.ts'
 import type { Issuance, Journal } from '../journal/journal.ts'
 import type { Caller, Keyring } from '../keys/keyring.ts'
-import type { CountState, Decision, Limiter } from '../limits/limiter.ts'
+import type { Decision } from '../limits/limiter.ts'
 import type { Seams } from '../seams.ts'
+import { type Admission, refuseBeyondGrant, ttlWithin } from './admission.ts'
+
+/** The largest token, in bytes: a larger one would not pass in a header or a query. */
+export const TOKEN_LIMIT_BYTES = 12_288
 
 /** Bytes of randomness in a `jti`: 128 bits, so that none is ever given twice. */
-const JTI_BYTES = 16
+export const JTI_BYTES = 16
 
 /** Who asks for a token, and from where. */
 export interface MintCaller extends Caller {
@@ -28,23 +31,13 @@ export interface Issued {
   readonly limits: Decision
 }
 
-/** A refusal by a limit, with where all counts stand. */
-export class LimitError extends JetonError {
-  readonly limits: Decision
-
-  constructor(message: string, retryAfterSeconds: number, limits: Decision) {
-    super('rate_limited', message, { retryAfterSeconds })
-    this.limits = limits
-  }
-}
-
 /** The one way from a valid request to a signed token; every mint endpoint takes it with another format. */
 export interface Mint {
   /**
-   * Limits, mints, records. The record is written before the token is given back.
+   * Compares with the grant, limits, mints, records. The record is written before the token is given back.
    *
+   * @throws JetonError `beyond_grant` `token_too_large`, or `body_invalid` when the asked lifetime cannot be
    * @throws LimitError when the subject or the key had too many
-   * @throws JetonError `body_invalid` when the asked lifetime cannot be
    */
   issue<Schema extends z.ZodType>(
     format: Format<Schema>,
@@ -55,15 +48,14 @@ export interface Mint {
 
 interface MintDeps {
   readonly keyring: Keyring
-  readonly limiter: Limiter
-  readonly limits: { readonly subject: Limit; readonly secretKey: Limit }
+  readonly admission: Admission
   readonly journal: Journal
   readonly seams: Seams
   /** The issuer's base: without a slash at its end. */
   readonly publicUrl: string
 }
 
-export function createMint({ keyring, limiter, limits, journal, seams, publicUrl }: MintDeps): Mint {
+export function createMint({ keyring, admission, journal, seams, publicUrl }: MintDeps): Mint {
   return { issue }
 
   async function issue<Schema extends z.ZodType>(
@@ -72,57 +64,78 @@ export function createMint({ keyring, limiter, limits, journal, seams, publicUrl
     caller: MintCaller,
   ): Promise<Issued> {
     const now = Math.floor(seams.now() / 1000)
+    const asked = format.askedTtlSeconds(request, now)
+    refuseBeyondGrant(caller, { ...format.needs(request), format: format.name, ttlSeconds: asked })
+    const ttlSeconds = ttlWithin(asked, format.lifetime, caller)
     const subject = format.subject(request)
-    const ttlSeconds = format.ttlSeconds(request, now)
-    const signer = keyring.signer(caller.environment.id, format.algorithm)
-    const decision = await admit(subject, caller)
-    const expiresAt = now + ttlSeconds
-    const jti = Buffer.from(seams.random(JTI_BYTES)).toString('base64url')
-    const own = format.claims(request, { environmentId: caller.environment.id, now, expiresAt })
-    const claims = { ...own, ...commonClaims(format, subject, caller), iat: now, exp: expiresAt, jti }
-    const token = signer.sign(JSON.stringify(claims))
+    const context = contextOf(caller, subject, now, now + ttlSeconds)
+    const own = format.claims(request, context)
+    const claims = { ...own, ...commonClaims(format, caller, subject, context) }
+    const payload = JSON.stringify(claims)
+    const signer = keyring.signer(caller.environment, format)
+    if (signer.sizeOf(payload) > TOKEN_LIMIT_BYTES) throw tooLarge(claims)
+    // Nothing after this refuses.
+    const limits = await admission.admit(caller, subject)
+    const token = signer.sign(payload)
     await journal.append(
-      recordOf(format, caller, { subject, jti, ttlSeconds, expiresAt, policy: format.policy(own) }),
+      recordOf(format, caller, claims, { ttlSeconds, policy: format.policy(own), bytes: token.length }),
     )
-    return { token, claims, expiresAt, limits: decision }
+    return { token, claims, expiresAt: context.expiresAt, limits }
   }
 
-  async function admit(subject: string, { key }: Caller): Promise<Decision> {
-    const decision = await limiter.take([
-      { policy: 'subject', id: `${key.environmentId}:${subject}`, limit: limits.subject },
-      { policy: 'key', id: key.id, limit: limits.secretKey },
-    ])
-    if (decision.refusedBy !== undefined) throw limitReached(decision.refusedBy, decision)
-    return decision
+  function contextOf(
+    { environment, ceiling }: Caller,
+    subject: string | undefined,
+    now: number,
+    expiresAt: number,
+  ): MintContext {
+    const turn = subject === undefined ? undefined : keyring.turn(environment)
+    const iceServer =
+      turn && subject !== undefined ? () => turn.credentialsFor(subject, expiresAt) : undefined
+    return { environmentId: environment.id, now, expiresAt, grant: ceiling.grant, iceServer }
   }
 
   // What the mint adds to every format's own claims (DESIGN 5). No `nbf`: a verifier whose clock is behind must not
   // refuse a fresh token.
-  function commonClaims({ name }: Format, sub: string, { key, environment }: Caller): Claims {
+  function commonClaims(
+    format: Format,
+    { key, environment }: Caller,
+    subject: string | undefined,
+    context: MintContext,
+  ) {
     return {
-      sub,
+      sub: subject ?? key.id,
       iss: `${publicUrl}/environments/${environment.id}`,
       aud: environment.id,
+      iat: context.now,
+      exp: context.expiresAt,
+      jti: Buffer.from(seams.random(JTI_BYTES)).toString('base64url'),
       client_id: key.id,
-      fmt: name,
+      fmt: format.name,
     }
   }
 }
 
-type Minted = Pick<Issuance, 'subject' | 'jti' | 'ttlSeconds' | 'expiresAt' | 'policy'>
+type CommonClaims = { readonly sub: string; readonly exp: number; readonly jti: string }
 
-function recordOf({ name }: Format, caller: MintCaller, minted: Minted): Issuance {
+function recordOf(
+  { name }: Format,
+  caller: MintCaller,
+  { sub, exp, jti }: CommonClaims,
+  minted: Pick<Issuance, 'ttlSeconds' | 'policy' | 'bytes'>,
+): Issuance {
   const { key, address, endUserAddress, requestId } = caller
   const { environmentId, id: keyId } = key
-  return { environmentId, keyId, format: name, ...minted, address, endUserAddress, requestId }
+  const identity = { environmentId, keyId, format: name, subject: sub, jti, expiresAt: exp }
+  return { ...identity, ...minted, address, endUserAddress, requestId }
 }
 
-function limitReached(state: CountState, decision: Decision): LimitError {
-  const { count, windowSeconds } = state.limit
-  const whose = state.policy === 'subject' ? 'This subject' : 'This secret key'
-  return new LimitError(
-    `${whose} had its ${count} tokens within ${windowSeconds} s. The next is possible in ${state.resetSeconds} s.`,
-    state.resetSeconds,
-    decision,
-  )
+function tooLarge(claims: Claims): JetonError {
+  const sizes = Object.entries(claims).map(([name, value]) => ({
+    name,
+    bytes: Buffer.byteLength(JSON.stringify(value) ?? ''),
+  }))
+  const largest = sizes.toSorted((a, b) => b.bytes - a.bytes)[0]
+  const message = `The token would be larger than ${TOKEN_LIMIT_BYTES} bytes; its largest claim is ${largest?.name} with ${largest?.bytes} bytes.`
+  return new JetonError('token_too_large', message)
 }

@@ -8,7 +8,9 @@ import {
   apiKeyToRow,
   environmentRow,
   environmentToRow,
+  grantToText,
   type Schema,
+  settingsToRow,
   signingKeyRow,
   signingKeyToRow,
 } from './rows.ts'
@@ -114,6 +116,14 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
     async insertAdminKey(key) {
       await transaction.insertInto('adminKey').values(adminKeyToRow(key)).execute()
     },
+    async findEnvironment(id) {
+      const row = await transaction
+        .selectFrom('environment')
+        .selectAll()
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row === undefined ? undefined : environmentRow.parse(row)
+    },
     async insertEnvironment(environment) {
       await transaction
         .insertInto('environment')
@@ -131,6 +141,24 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
         .insertInto('signingKey')
         .values({ ...signingKeyToRow(key), revision })
         .execute()
+    },
+    async updateEnvironment(id, change) {
+      const row = { ...settingsToRow(change), revision }
+      const found = await transaction
+        .updateTable('environment')
+        .set(row)
+        .where('id', '=', id)
+        .executeTakeFirst()
+      if (found.numUpdatedRows === 0n) throw new JetonError('not_found', 'There is no such environment.')
+    },
+    async updateGrant(keyId, grant) {
+      const found = await transaction
+        .updateTable('apiKey')
+        .set({ grant: grantToText(grant), revision })
+        .where('id', '=', keyId)
+        .where('kind', '=', 'secret')
+        .executeTakeFirst()
+      if (found.numUpdatedRows === 0n) throw new JetonError('not_found', 'There is no such secret key.')
     },
     async markExposed(keyId, at) {
       await transaction

@@ -1,10 +1,22 @@
+import type { Grant } from '../domain/grant.ts'
+
 /** An isolated workspace: its keys, tokens, users and usage. All times in this file are unix milliseconds. */
 export interface Environment {
   readonly id: string
   readonly name: string
   /** Stands in the text of the environment's keys. */
   readonly tag: string
+  /** What signs all of its tokens, whatever their format; `undefined` leaves it to the format. */
+  readonly signingAlgorithm: SigningAlgorithm | undefined
+  readonly turn: TurnServer | undefined
   readonly createdAt: number
+}
+
+/** A TURN server whose shared secret an environment holds. */
+export interface TurnServer {
+  readonly urls: readonly string[]
+  /** Sealed, and bound to the environment. */
+  readonly sealedSecret: Uint8Array
 }
 
 /** A secret or publishable key, as it is kept: never its text, if that is secret. */
@@ -17,6 +29,8 @@ export interface ApiKey {
   readonly hint: string
   /** The whole text of a publishable key, which is no secret. */
   readonly text: string | undefined
+  /** What a secret key may do at most; `undefined` when it is not limited. */
+  readonly grant: Grant | undefined
   readonly createdAt: number
   readonly expiresAt: number | undefined
   readonly revokedAt: number | undefined
@@ -31,6 +45,8 @@ export interface SigningKey {
   readonly environmentId: string
   /** Unique within its environment. */
   readonly kid: string
+  /** The one format that an imported key signs; `undefined` for the environment's own keys. */
+  readonly format: string | undefined
   readonly algorithm: SigningAlgorithm
   /** The HS256 secret, or the Ed25519 private key in PKCS #8, sealed and bound to this row. */
   readonly sealedSecret: Uint8Array
@@ -61,10 +77,18 @@ export interface ChangeSet {
   countEnvironments(): Promise<number>
   /** Keeps this sealed data key when the database has none yet, and gives back the one that it has then. */
   keepDataKey(sealed: Uint8Array): Promise<Uint8Array>
+  findEnvironment(id: string): Promise<Environment | undefined>
   insertEnvironment(environment: Environment): Promise<void>
   insertApiKey(key: ApiKey): Promise<void>
   insertSigningKey(key: SigningKey): Promise<void>
   insertAdminKey(key: AdminKey): Promise<void>
+  /** @throws JetonError `not_found` when there is no such environment */
+  updateEnvironment(
+    id: string,
+    change: Partial<Pick<Environment, 'signingAlgorithm' | 'turn'>>,
+  ): Promise<void>
+  /** @throws JetonError `not_found` when there is no such secret key */
+  updateGrant(keyId: string, grant: Grant | undefined): Promise<void>
   /** Notes that a secret key was seen in a browser; the first time stays. */
   markExposed(keyId: string, at: number): Promise<void>
 }

@@ -3,7 +3,13 @@ import { describe, it } from 'node:test'
 import { channels } from '../../src/formats/channels.ts'
 
 const NOW = 1_800_000_000
-const context = { environmentId: 'env_0000000000000000', now: NOW, expiresAt: NOW + 3_600 }
+const context = {
+  environmentId: 'env_0000000000000000',
+  now: NOW,
+  expiresAt: NOW + 3_600,
+  grant: {},
+  iceServer: undefined,
+}
 const valid = { peerId: 'alice' }
 
 /** An object that is `bytes` long as JSON. */
@@ -129,20 +135,22 @@ describe('a channels token', () => {
     })
   })
 
-  it('lives an hour unless told otherwise', () => {
-    assert.equal(channels.ttlSeconds(parse({}), NOW), 3_600)
-    assert.equal(channels.ttlSeconds(parse({ expiresInSec: 5 }), NOW), 5)
-    assert.equal(channels.ttlSeconds(parse({ exp: NOW + 5 }), NOW), 5)
+  it('lives as long as is asked, if it is asked', () => {
+    assert.equal(channels.askedTtlSeconds(parse({}), NOW), undefined)
+    assert.equal(channels.askedTtlSeconds(parse({ expiresInSec: 5 }), NOW), 5)
+    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 5 }), NOW), 5)
   })
 
   it('cuts an end that a clock ahead put up to 10 s too far, and refuses one farther', () => {
-    assert.equal(channels.ttlSeconds(parse({ exp: NOW + 86_410 }), NOW), 86_400)
-    assert.throws(() => channels.ttlSeconds(parse({ exp: NOW + 86_411 }), NOW), { error: 'body_invalid' })
+    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 86_410 }), NOW), 86_400)
+    assert.throws(() => channels.askedTtlSeconds(parse({ exp: NOW + 86_411 }), NOW), {
+      error: 'body_invalid',
+    })
   })
 
   it('refuses an end that is not in the future', () => {
     for (const exp of [NOW, NOW - 1, 0, -1]) {
-      assert.throws(() => channels.ttlSeconds(parse({ exp }), NOW), { error: 'body_invalid' })
+      assert.throws(() => channels.askedTtlSeconds(parse({ exp }), NOW), { error: 'body_invalid' })
     }
   })
 })

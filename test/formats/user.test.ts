@@ -4,7 +4,13 @@ import { colorOf } from '../../src/domain/color.ts'
 import { user } from '../../src/formats/user.ts'
 
 const valid = { userId: 'user-1', name: 'Alice' }
-const context = { environmentId: 'env_0000000000000000', now: 1_000, expiresAt: 4_600 }
+const context = {
+  environmentId: 'env_0000000000000000',
+  now: 1_000,
+  expiresAt: 4_600,
+  grant: {},
+  iceServer: undefined,
+}
 
 describe('a user request', () => {
   const good: [string, object][] = [
@@ -58,5 +64,8 @@ describe('a user token', () => {
     assert.equal('avatar' in user.claims(valid, context), false)
   })
 
-  it('lives an hour', () => assert.equal(user.ttlSeconds(valid, 0), 3_600))
+  it('lives an hour, whatever is asked', () => {
+    assert.equal(user.lifetime.defaultSeconds, 3_600)
+    assert.equal(user.askedTtlSeconds(valid, 0), undefined)
+  })
 })

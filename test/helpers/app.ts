@@ -3,10 +3,12 @@ import type { TestContext } from 'node:test'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { startServices } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
+import type { Grant } from '../../src/domain/grant.ts'
 import { type App, buildApp } from '../../src/http/app.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
-import { createEnvironments, type NewEnvironment } from '../../src/keys/environments.ts'
+import { createEnvironments, type Environments, type NewEnvironment } from '../../src/keys/environments.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
+import { createSecretKeys } from '../../src/keys/secret-keys.ts'
 import { createLog } from '../../src/log.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -23,6 +25,9 @@ export interface TestService {
   readonly made: NewEnvironment
   /** The log so far, line by line. */
   readonly lines: readonly Record<string, unknown>[]
+  readonly environments: Environments
+  /** Makes a secret key with a grant, and gives the header that carries it. */
+  keyWith(grant: Grant): Promise<{ authorization: string }>
   /** POST with JSON and, unless told otherwise, the environment's secret key. */
   post(url: string, body: unknown, headers?: Record<string, string>): Promise<LightMyRequestResponse>
 }
@@ -38,7 +43,8 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   const sealer = await openDataKey(store, seams.random(32), seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('Test')
-  const installation = { store, sealer, environments, close: () => store.close() }
+  const secretKeys = createSecretKeys({ store, seams })
+  const installation = { store, sealer, environments, secretKeys, close: () => store.close() }
   const services = await startServices(config, installation, seams, log)
   const app = await buildApp({ config, log, ...services })
   t.after(async () => {
@@ -46,7 +52,24 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
     services.stop()
     await store.close()
   })
-  return { app, server: app.server, store, keyring: services.keyring, seams, made, lines, post }
+  return {
+    app,
+    server: app.server,
+    store,
+    environments,
+    keyring: services.keyring,
+    seams,
+    made,
+    lines,
+    post,
+    keyWith,
+  }
+
+  async function keyWith(grant: Grant) {
+    const { text } = await secretKeys.create(made.environment.id, grant)
+    await services.keyring.refresh()
+    return { authorization: `Bearer ${text}` }
+  }
 
   async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
     return await app.server.inject({

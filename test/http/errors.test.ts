@@ -118,6 +118,7 @@ describe('a problem', () => {
       algorithm: 'HS256',
       sealedSecret: Buffer.of(1),
       publicJwk: undefined,
+      format: undefined,
     } as const
     const key = { ...broken, environmentId: made.environment.id, createdAt: seams.now() }
     await store.change((changes) => changes.insertSigningKey(key))

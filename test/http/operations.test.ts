@@ -33,6 +33,8 @@ describe('operations', () => {
   })
 })
 
+const minting = ['/auth/token', '/v1/tokens', '/v1/client/tokens', '/v1/peer/tokens']
+
 describe('the description of the API', () => {
   it('is OpenAPI made from what the routes check', async (t) => {
     const { server } = await build(t)
@@ -43,13 +45,13 @@ describe('the description of the API', () => {
     assert.equal(body.additionalProperties, false)
     assert.equal(body.properties.userId.maxLength, 128)
     assert.ok(api.paths['/auth/token'].post.responses['4XX'].content['application/problem+json'])
-    assert.deepEqual(Object.keys(api.paths), ['/healthz', '/readyz', '/auth/token', '/v1/tokens'])
+    assert.deepEqual(Object.keys(api.paths), ['/healthz', '/readyz', ...minting, '/v1/turn/credentials'])
   })
 
   it('shows calls that work', async (t) => {
     const { server, post } = await build(t, { PUBLIC_URL: 'https://tokens.example.com' })
     const api = (await server.inject({ url: '/openapi.json' })).json()
-    for (const path of ['/auth/token', '/v1/tokens']) {
+    for (const path of minting) {
       const { description } = api.paths[path].post
       assert.match(description, new RegExp(`^\`\`\`sh\\ncurl https://tokens.example.com${path} `))
       const body = /-d '(.+)'/.exec(description)?.[1] ?? ''

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { channels } from '../../src/formats/channels.ts'
+import { peer } from '../../src/formats/peer.ts'
+import { user } from '../../src/formats/user.ts'
 import { generateApiKey } from '../../src/keys/api-keys.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments } from '../../src/keys/environments.ts'
@@ -75,7 +78,7 @@ describe('the keyring', () => {
     const other = await environments.create('Two')
     await keyring.refresh()
     assert.ok(keyring.authenticate({ text: other.secretKey, keyId: undefined }))
-    assert.equal(keyring.signer(other.environment.id, 'HS256').algorithm, 'HS256')
+    assert.equal(keyring.signer(other.environment, user).algorithm, 'HS256')
   })
 
   it('goes on for a while when the store cannot be read, then refuses, and comes back', async (t) => {
@@ -120,9 +123,38 @@ describe('the keyring', () => {
     assert.equal(key?.exposedAt, at)
   })
 
-  it('signs with the same key object every time', async (t) => {
+  it('signs with the format’s algorithm, with a key that is opened once', async (t) => {
     const { keyring, made } = await setup(t)
-    assert.equal(keyring.signer(made.environment.id, 'EdDSA'), keyring.signer(made.environment.id, 'EdDSA'))
-    assert.throws(() => keyring.signer('env_none', 'HS256'), { error: 'store_unavailable' })
+    assert.equal(keyring.signer(made.environment, user).algorithm, 'HS256')
+    assert.equal(keyring.signer(made.environment, peer).algorithm, 'EdDSA')
+    assert.equal(keyring.signer(made.environment, peer), keyring.signer(made.environment, peer))
+    assert.throws(() => keyring.signer({ ...made.environment, id: 'env_none' }, user), {
+      error: 'store_unavailable',
+    })
+  })
+
+  it('signs every format with what the environment prescribes', async (t) => {
+    const { keyring, environments, made } = await setup(t)
+    await environments.setSigningAlgorithm(made.environment.id, 'EdDSA')
+    await keyring.refresh()
+    const { environment } = keyring.authenticate({ text: made.secretKey, keyId: undefined })
+    assert.equal(keyring.signer(environment, user).algorithm, 'EdDSA')
+    await assert.rejects(environments.setSigningAlgorithm('env_none', 'EdDSA'), { error: 'not_found' })
+  })
+
+  it('signs the one format that a key was imported for with that key', async (t) => {
+    const { keyring, environments, made } = await setup(t)
+    const identity = { environmentId: made.environment.id, kid: 'theirs', format: channels }
+    await environments.importSigningKey(identity, 'x'.repeat(32))
+    await keyring.refresh()
+    assert.equal(keyring.signer(made.environment, channels).kid, 'theirs')
+    assert.notEqual(keyring.signer(made.environment, user).kid, 'theirs')
+    await assert.rejects(environments.importSigningKey(identity, 'y'.repeat(32)), { error: 'conflict' })
+    await assert.rejects(
+      environments.importSigningKey({ ...identity, environmentId: 'env_none' }, 'x'.repeat(32)),
+      {
+        error: 'not_found',
+      },
+    )
   })
 })

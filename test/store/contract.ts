@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { ApiKey, Environment, SigningKey, Store } from '../../src/store/store.ts'
 
-const environment: Environment = { id: 'env_1', name: 'One', tag: 'live', createdAt: 1_000 }
+const environment: Environment = {
+  id: 'env_1',
+  name: 'One',
+  tag: 'live',
+  signingAlgorithm: undefined,
+  turn: undefined,
+  createdAt: 1_000,
+}
 const secretKey: ApiKey = {
   id: 'kid_1',
   environmentId: 'env_1',
@@ -10,6 +17,7 @@ const secretKey: ApiKey = {
   digest: 'digest-1',
   hint: 'sk_live_…abcd',
   text: undefined,
+  grant: { channels: ['room-*'], maxTtlSeconds: 600 },
   createdAt: 1_000,
   expiresAt: undefined,
   revokedAt: undefined,
@@ -18,6 +26,7 @@ const secretKey: ApiKey = {
 const signingKey: SigningKey = {
   environmentId: 'env_1',
   kid: 'sig_1',
+  format: undefined,
   algorithm: 'HS256',
   sealedSecret: Buffer.from([0, 1, 254, 255]),
   publicJwk: undefined,
@@ -76,6 +85,32 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
       await store.change((changes) => changes.markExposed('kid_1', 2_000))
       await store.change((changes) => changes.markExposed('kid_1', 3_000))
       assert.equal((await store.listApiKeys('env_1'))[0]?.exposedAt, 2_000)
+    })
+
+    it('changes settings by name, and nothing else', async (t) => {
+      const { store } = await filled(t)
+      const turn = { urls: ['turn:a', 'turns:b?transport=tcp'], sealedSecret: Buffer.from([1, 2]) }
+      await store.change((changes) => changes.updateEnvironment('env_1', { turn }))
+      await store.change((changes) => changes.updateEnvironment('env_1', { signingAlgorithm: 'EdDSA' }))
+      const find = () => store.change((changes) => changes.findEnvironment('env_1'))
+      assert.deepEqual(await find(), { ...environment, turn, signingAlgorithm: 'EdDSA' })
+      await store.change((changes) => changes.updateEnvironment('env_1', { turn: undefined }))
+      assert.deepEqual(await find(), { ...environment, signingAlgorithm: 'EdDSA' })
+      await store.change((changes) => changes.updateGrant('kid_1', undefined))
+      assert.deepEqual(await store.listApiKeys('env_1'), [{ ...secretKey, grant: undefined }])
+    })
+
+    it('says when there is nothing to change', async (t) => {
+      const { store } = await filled(t)
+      const { revision } = await store.changesSince(0)
+      const update = store.change((changes) => changes.updateEnvironment('env_2', { turn: undefined }))
+      await assert.rejects(update, { error: 'not_found' })
+      await assert.rejects(
+        store.change((changes) => changes.updateGrant('kid_2', {})),
+        { error: 'not_found' },
+      )
+      assert.equal(await store.change((changes) => changes.findEnvironment('env_2')), undefined)
+      assert.equal((await store.changesSince(0)).revision, revision + 1)
     })
 
     it('takes a change whole or not at all', async (t) => {

@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import type { Grant } from '../domain/grant.ts'
+import { grantSchema } from '../formats/grant.ts'
+
+/** What the caller wrote cannot be carried out. Its message is all that is printed. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Reads a grant from a file of JSON, and checks it. */
+export async function readGrant(file: string): Promise<Grant> {
+  const found = grantSchema.safeParse(parseJson(await readText(file), file))
+  if (found.success) return found.data
+  const faults = found.error.issues.map(
+    ({ path, message }) => `  - ${path.join('.') || 'the grant'}: ${message}`,
+  )
+  throw new UsageError(`The grant in ${file} is not valid:\n${faults.join('\n')}`)
+}
+
+/** Reads a secret as it stands, without the line's end that an editor or `echo` puts behind it. */
+export async function readSecret(file: string): Promise<string> {
+  return (await readText(file)).replace(/\r?\n$/, '')
+}
+
+async function readText(file: string): Promise<string> {
+  if (file === '-') return await text(process.stdin)
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function parseJson(json: string, file: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    throw new UsageError(`${file} does not hold JSON.`)
+  }
+}

@@ -1,0 +1,82 @@
+import { createBudget } from '../domain/containment.ts'
+import { JetonError } from '../domain/errors.ts'
+import { type Excess, excessOf, type Needs } from '../domain/grant.ts'
+import type { Limit } from '../domain/limit.ts'
+import type { Lifetime } from '../formats/format.ts'
+import type { Caller } from '../keys/keyring.ts'
+import type { CountState, Decision, Limiter } from '../limits/limiter.ts'
+
+/** How much of a grant one error names. */
+const MOST_NAMED = 5
+
+/** A refusal by a limit, with where all counts stand. */
+export class LimitError extends JetonError {
+  readonly limits: Decision
+
+  constructor(message: string, retryAfterSeconds: number, limits: Decision) {
+    super('rate_limited', message, { retryAfterSeconds })
+    this.limits = limits
+  }
+}
+
+/** @throws JetonError `beyond_grant` when the request needs more than its key is granted */
+export function refuseBeyondGrant({ ceiling }: Caller, needs: Needs): void {
+  const excess = excessOf(ceiling, needs, createBudget())
+  if (excess !== undefined) throw beyondGrant(excess)
+}
+
+/** The 403 that names the member, what was asked and what the key allows. */
+export function beyondGrant({ member, asked, allowed }: Excess): JetonError {
+  const named = allowed.slice(0, MOST_NAMED).join(', ') + (allowed.length > MOST_NAMED ? ', …' : '')
+  const message = `${member}: ${asked} is beyond this key, which allows ${named || 'nothing'}.`
+  return new JetonError('beyond_grant', message, { issues: [{ path: member, message }] })
+}
+
+/** A token's life: what was asked, else the format's default, cut to the key's longest. */
+export function ttlWithin(
+  asked: number | undefined,
+  { defaultSeconds }: Lifetime,
+  { ceiling }: Caller,
+): number {
+  return asked ?? Math.min(defaultSeconds, ceiling.grant.maxTtlSeconds ?? defaultSeconds)
+}
+
+interface AdmissionDeps {
+  readonly limiter: Limiter
+  readonly limits: { readonly subject: Limit; readonly secretKey: Limit }
+}
+
+/** The step that counts: the last one that can refuse, so that a refusal costs nobody anything. */
+export interface Admission {
+  /**
+   * @param subject whom the token is for; without one only the key's limit counts
+   * @throws LimitError when the subject or the key had too many
+   */
+  admit(caller: Caller, subject: string | undefined): Promise<Decision>
+}
+
+export function createAdmission({ limiter, limits }: AdmissionDeps): Admission {
+  return { admit }
+
+  async function admit({ key }: Caller, subject: string | undefined): Promise<Decision> {
+    const ofKey = { policy: 'key', id: key.id, limit: limits.secretKey } as const
+    const ofSubject = {
+      policy: 'subject',
+      id: `${key.environmentId}:${subject}`,
+      limit: limits.subject,
+    } as const
+    const decision = await limiter.take(subject === undefined ? [ofKey] : [ofSubject, ofKey])
+    if (decision.refusedBy !== undefined) throw limitReached(decision.refusedBy, decision)
+    return decision
+  }
+}
+
+function limitReached(state: CountState, decision: Decision): LimitError {
+  const { count, windowSeconds } = state.limit
+  const whose = state.policy === 'subject' ? 'This subject' : 'This secret key'
+  return new LimitError(
+    `${whose} had its ${count} tokens within ${windowSeconds} s. The next is possible in ${state.resetSeconds} s.`,
+    state.resetSeconds,
+    decision,
+  )
+}
