@@ -1,4 +1,4 @@
-const ORIGIN = /^https?:\/\/[^/?#@\s]+$/
+const ORIGIN = /^https?:\/\/[^/?#@*\s]+$/
 const LONGEST_ORIGIN = 512
 
 /**
