@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
+import { z } from 'zod'
+import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
+
+const vector = JSON.parse(readFileSync(new URL('../vectors/peer-token.json', import.meta.url), 'utf8'))
+
+async function setup(t: TestContext) {
+  const DATA_DIR = await temporaryFolder(t)
+  const jeton = (...args: string[]) => run('cli/jeton.ts', args, { DATA_DIR })
+  const { environment, secretKey } = JSON.parse(
+    (await jeton('environments', 'create', 'Test', '--json')).stdout,
+  )
+  const file = async (name: string, content: string) => {
+    await writeFile(join(DATA_DIR, name), content)
+    return join(DATA_DIR, name)
+  }
+  return { jeton, environment, secretKey, file, DATA_DIR }
+}
+
+async function mint(server: ServerProcess, path: string, key: string, body: object) {
+  const headers = { 'x-api-key': key, 'content-type': 'application/json' }
+  const reply = await fetch(`${server.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  const { token = '' } = z.object({ token: z.string().optional() }).parse(await reply.json())
+  return { status: reply.status, token }
+}
+
+describe('jeton keys', () => {
+  it('makes a limited key in one line of JSON, and limits it otherwise later', async (t) => {
+    const { jeton, environment, file, DATA_DIR } = await setup(t)
+    const grant = await file('grant.json', '{"channels":["room-*"]}')
+    const { stdout } = await jeton(
+      'keys',
+      'create',
+      '--environment',
+      environment.id,
+      '--grant',
+      grant,
+      '--json',
+    )
+    assert.match(stdout, /^\{"keyId":"kid_\w{16}","secretKey":"sk_live_\w{49}"\}\n$/)
+    const { keyId, secretKey } = JSON.parse(stdout)
+    const server = await startServer(t, { DATA_DIR })
+    const ask = { peerId: 'a', channels: ['admin-1'] }
+    assert.equal((await mint(server, '/v1/tokens', secretKey, ask)).status, 403)
+    assert.equal((await jeton('keys', 'update', keyId, '--no-grant')).code, 0)
+    const changedAt = performance.now()
+    let status = 403
+    while (status !== 200 && performance.now() - changedAt < 1_000) {
+      status = (await mint(server, '/v1/tokens', secretKey, ask)).status
+    }
+    assert.equal(status, 200)
+  })
+
+  it('refuses a grant that is none, member by member', async (t) => {
+    const { jeton, environment, file } = await setup(t)
+    const create = async (content: string) => {
+      const grant = await file('grant.json', content)
+      return await jeton('keys', 'create', '--environment', environment.id, '--grant', grant)
+    }
+    const faulty = await create('{"channel":["a"],"formats":["jwt"],"maxTtlSeconds":0}')
+    assert.equal(faulty.code, 1)
+    for (const name of ['channel', 'formats.0', 'maxTtlSeconds'])
+      assert.ok(faulty.stderr.includes(name), name)
+    assert.match((await create('{')).stderr, /does not hold JSON/)
+    const unknown = [
+      jeton('keys', 'create', '--environment', 'env_none'),
+      jeton('keys', 'update', 'kid_none', '--no-grant'),
+      jeton('environments', 'update', 'env_none', '--alg', 'EdDSA'),
+    ]
+    for (const { code, stderr } of await Promise.all(unknown)) {
+      assert.equal(code, 1)
+      assert.match(stderr, /^There is no such /)
+    }
+    assert.match((await jeton('keys', 'update', 'kid_none')).stderr, /--grant FILE or --no-grant/)
+    const missing = await jeton('keys', 'create', '--environment', environment.id, '--grant', '/nowhere')
+    assert.match(missing.stderr, /cannot be read/)
+  })
+})
+
+describe('what signs', () => {
+  it('is an imported HS256 secret for the format that it was imported for', async (t) => {
+    const { jeton, environment, secretKey, file, DATA_DIR } = await setup(t)
+    const secret = 'sk_live_an-existing-metered-secret-text'
+    const path = await file('secret', `${secret}\n`)
+    const identity = ['--environment', environment.id, '--format', 'channels', '--kid', 'theirs-1']
+    assert.equal((await jeton('signing-keys', 'import', ...identity, '--secret-file', path)).code, 0)
+    const server = await startServer(t, { DATA_DIR })
+    const { token } = await mint(server, '/v1/tokens', secretKey, { peerId: 'alice' })
+    assert.equal(decodeProtectedHeader(token).kid, 'theirs-1')
+    assert.equal((await jwtVerify(token, Buffer.from(secret))).payload.sub, 'alice')
+    const user = await mint(server, '/auth/token', secretKey, { userId: 'a', name: 'A' })
+    assert.notEqual(decodeProtectedHeader(user.token).kid, 'theirs-1')
+    assert.equal(readFileSync(join(DATA_DIR, 'jeton.db')).includes(secret), false)
+  })
+
+  it('is an imported Ed25519 seed, which the product’s public key verifies', async (t) => {
+    const { jeton, environment, secretKey, file, DATA_DIR } = await setup(t)
+    const path = await file('seed', vector.secret)
+    const identity = ['--environment', environment.id, '--format', 'peer', '--kid', vector.kid]
+    assert.equal((await jeton('signing-keys', 'import', ...identity, '--secret-file', path)).code, 0)
+    const server = await startServer(t, { DATA_DIR })
+    const { token } = await mint(server, '/v1/peer/tokens', secretKey, { groupId: 'g', peerId: 'p' })
+    const { protectedHeader } = await jwtVerify(token, await importJWK(vector.publicJwk, 'EdDSA'))
+    assert.equal(protectedHeader.kid, vector.kid)
+  })
+
+  it('cannot be a secret that is too short or no seed, and none of it is repeated', async (t) => {
+    const { jeton, environment, file } = await setup(t)
+    const wrong: [string, string, RegExp][] = [
+      ['channels', 'canary-of-31-characters-exactly', /at least 32 bytes/],
+      ['peer', 'sk_canary', /expecting hex/],
+      ['client', 'sk_abcd', /invalid secret length/],
+    ]
+    for (const [format, secret, message] of wrong) {
+      const identity = ['--environment', environment.id, '--format', format, '--kid', 'k']
+      const path = await file('secret', secret)
+      const { code, stderr } = await jeton('signing-keys', 'import', ...identity, '--secret-file', path)
+      assert.equal(code, 1)
+      assert.match(stderr, message)
+      assert.equal(stderr.includes('canary'), false)
+    }
+  })
+
+  it('is EdDSA for a whole environment that is set so', async (t) => {
+    const { jeton, DATA_DIR } = await setup(t)
+    const made = JSON.parse(
+      (await jeton('environments', 'create', 'Public', '--alg', 'EdDSA', '--json')).stdout,
+    )
+    const server = await startServer(t, { DATA_DIR })
+    let asked = 0
+    const algorithm = async () => {
+      asked += 1
+      const { token } = await mint(server, '/auth/token', made.secretKey, {
+        userId: `user-${asked}`,
+        name: 'A',
+      })
+      return decodeProtectedHeader(token).alg
+    }
+    assert.equal(await algorithm(), 'EdDSA')
+    await jeton('environments', 'update', made.environment.id, '--alg', 'default')
+    const changedAt = performance.now()
+    while ((await algorithm()) !== 'HS256') assert.ok(performance.now() - changedAt < 1_000)
+  })
+})
+
+describe('jeton environments turn', () => {
+  it('seals a TURN secret, and takes the server away again', async (t) => {
+    const { jeton, environment, file, DATA_DIR } = await setup(t)
+    const secret = 'a-turn-secret-canary'
+    const path = await file('turn', `${secret}\n`)
+    const set = ['environments', 'turn', environment.id]
+    assert.equal((await jeton(...set, '--url', 'turn:a:3478', 'turns:a:5349', '--secret-file', path)).code, 0)
+    assert.equal(readFileSync(join(DATA_DIR, 'jeton.db')).includes(secret), false)
+    assert.match((await jeton(...set, '--url', 'http://a', '--secret-file', path)).stderr, /turns: URL/)
+    assert.match((await jeton(...set, '--secret-file', path)).stderr, /at least one URL/)
+    assert.equal((await jeton(...set, '--clear')).code, 0)
+  })
+})
