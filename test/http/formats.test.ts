@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeJwt, importJWK, jwtVerify } from 'jose'
+import { formatNames } from '../../src/formats/formats.ts'
 import { build, type TestService } from '../helpers/app.ts'
 import { START_MS } from '../helpers/seams.ts'
 
@@ -10,6 +11,19 @@ async function publicKeyOf({ store }: TestService) {
   const key = (await store.changesSince(0)).signingKeys.find(({ algorithm }) => algorithm === 'EdDSA')
   return await importJWK(JSON.parse(key?.publicJwk ?? ''), 'EdDSA')
 }
+
+describe('every format', () => {
+  it('has an endpoint that mints it', async (t) => {
+    const { server, post } = await build(t)
+    const { paths } = (await server.inject({ url: '/openapi.json' })).json()
+    const minted = new Set<unknown>()
+    for (const [path, { post: route }] of Object.entries<{ post?: { description?: string } }>(paths)) {
+      const body = /-d '(.+)'/.exec(route?.description ?? '')?.[1]
+      if (body !== undefined) minted.add(decodeJwt((await post(path, body)).json().token).fmt)
+    }
+    assert.deepEqual(minted, new Set(formatNames))
+  })
+})
 
 describe('POST /v1/peer/tokens', () => {
   it('answers as WIRE 5 says, with a token that the public key verifies', async (t) => {
