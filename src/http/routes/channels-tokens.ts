@@ -6,7 +6,7 @@ import type { Mint } from '../../mint/mint.ts'
 import { callerOf } from '../guard.ts'
 import { sendToken } from '../token-reply.ts'
 
-const reply = z.object({ token: z.string(), expiresAt: z.int().describe('Unix seconds.') })
+const reply = z.object({ token: z.string(), expiresAt: z.int().min(0).describe('Unix seconds.') })
 
 /** `POST /v1/tokens`: a token that lets a peer act on channels (WIRE 2). */
 export async function channelsTokens(app: FastifyInstance, { mint }: { mint: Mint }): Promise<void> {
@@ -14,7 +14,14 @@ export async function channelsTokens(app: FastifyInstance, { mint }: { mint: Min
     .withTypeProvider<ZodTypeProvider>()
     .post(
       '/v1/tokens',
-      { schema: { summary: 'Mint a channels token', body: channels.request, response: { 200: reply } } },
+      {
+        schema: {
+          tags: ['Tokens'],
+          summary: 'Mint a channels token',
+          body: channels.request,
+          response: { 200: reply },
+        },
+      },
       async (request, response) => {
         const issued = await mint.issue(channels, request.body, callerOf(request))
         return sendToken(response, issued, { token: issued.token, expiresAt: issued.expiresAt })

@@ -23,7 +23,14 @@ export async function clientTokens(app: FastifyInstance, { mint }: { mint: Mint 
     .withTypeProvider<ZodTypeProvider>()
     .post(
       '/v1/client/tokens',
-      { schema: { summary: 'Mint a client token', body: client.request, response: { 200: reply } } },
+      {
+        schema: {
+          tags: ['Tokens'],
+          summary: 'Mint a client token',
+          body: client.request,
+          response: { 200: reply },
+        },
+      },
       async (request, response) => {
         const { allowedModels: models, allowedOrigins: origins, constraints } = request.body
         const issued = await mint.issue(client, request.body, callerOf(request))

@@ -39,7 +39,11 @@ async function pages(app: FastifyInstance, { config }: DocumentationOptions): Pr
     transformStaticCSP: (rule) =>
       rule.replace('upgrade-insecure-requests;', '').replace(' validator.swagger.io', ''),
     // No "try it" buttons: a secret key has no place in a browser, and Jeton refuses one that comes from there.
-    uiConfig: { supportedSubmitMethods: [], docExpansion: 'full', defaultModelsExpandDepth: -1 },
+    uiConfig: { supportedSubmitMethods: [], docExpansion: 'list', defaultModelsExpandDepth: -1 },
+    theme: {
+      title: 'Jeton',
+      css: [{ filename: 'jeton.css', content: '.topbar, .auth-wrapper { display: none }' }],
+    },
   })
   app.get('/errors', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(errorsPage),

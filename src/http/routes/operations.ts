@@ -19,19 +19,27 @@ export async function operations(
   app: FastifyInstance,
   { keyring, isDraining }: OperationsDeps,
 ): Promise<void> {
-  app.get('/healthz', { schema: { summary: 'Is the process alive', response: { 200: live } } }, async () => ({
-    status: 'ok',
-  }))
+  app.get(
+    '/healthz',
+    { schema: { tags: ['Operations'], summary: 'Is the process alive', response: { 200: live } } },
+    async () => ({
+      status: 'ok',
+    }),
+  )
 
-  app.get('/readyz', { schema: { summary: 'Can this process mint', response: { 200: ready } } }, async () => {
-    if (isDraining())
-      throw new JetonError('shutting_down', 'This process is shutting down; others take over.')
-    const keys = keyring.state()
-    if (keys === 'stale')
-      throw new JetonError('store_unavailable', 'The keys could not be read for too long.')
-    if (!keyring.canSign())
-      throw new JetonError('store_unavailable', 'An environment has no key that may sign.')
-    // Anything less than that is no reason to take this process, and all others with it, out of the balancer.
-    return { status: keys === 'fresh' ? 'ready' : 'degraded', checks: { keys } }
-  })
+  app.get(
+    '/readyz',
+    { schema: { tags: ['Operations'], summary: 'Can this process mint', response: { 200: ready } } },
+    async () => {
+      if (isDraining())
+        throw new JetonError('shutting_down', 'This process is shutting down; others take over.')
+      const keys = keyring.state()
+      if (keys === 'stale')
+        throw new JetonError('store_unavailable', 'The keys could not be read for too long.')
+      if (!keyring.canSign())
+        throw new JetonError('store_unavailable', 'An environment has no key that may sign.')
+      // Anything less than that is no reason to take this process, and all others with it, out of the balancer.
+      return { status: keys === 'fresh' ? 'ready' : 'degraded', checks: { keys } }
+    },
+  )
 }

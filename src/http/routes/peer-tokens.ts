@@ -8,7 +8,7 @@ import { sendToken } from '../token-reply.ts'
 
 const reply = z.object({
   token: z.string(),
-  expiresAt: z.int().describe('Unix seconds.'),
+  expiresAt: z.int().min(0).describe('Unix seconds.'),
   groupId: z.string(),
   peerId: z.string(),
 })
@@ -19,7 +19,14 @@ export async function peerTokens(app: FastifyInstance, { mint }: { mint: Mint })
     .withTypeProvider<ZodTypeProvider>()
     .post(
       '/v1/peer/tokens',
-      { schema: { summary: 'Mint a peer token', body: peer.request, response: { 200: reply } } },
+      {
+        schema: {
+          tags: ['Tokens'],
+          summary: 'Mint a peer token',
+          body: peer.request,
+          response: { 200: reply },
+        },
+      },
       async (request, response) => {
         const { groupId, peerId } = request.body
         const issued = await mint.issue(peer, request.body, callerOf(request))

@@ -45,7 +45,7 @@ export async function sandbox(
     .withTypeProvider<ZodTypeProvider>()
     .post(
       '',
-      { schema: { summary: 'Mint a peer token, for development', body: sandboxRequest } },
+      { schema: { tags: ['Tokens'], summary: 'Mint a peer token, for development', body: sandboxRequest } },
       async (request, reply) => {
         const { apiKey, apiSecret, groupId, peerId } = request.body
         const caller = guard.admit(request, { text: apiSecret, keyId: apiKey }, 'mint')

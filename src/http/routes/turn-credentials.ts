@@ -20,7 +20,7 @@ const reply = z.object({
   iceServers: z
     .array(z.object({ urls: z.array(z.string()).readonly(), username: z.string(), credential: z.string() }))
     .readonly(),
-  expiresAt: z.int().describe('Unix seconds.'),
+  expiresAt: z.int().min(0).describe('Unix seconds.'),
 })
 
 /** `GET /v1/turn/credentials`: credentials for the environment's TURN server alone (WIRE 5). */
@@ -32,7 +32,14 @@ export async function turnCredentials(
     .withTypeProvider<ZodTypeProvider>()
     .get(
       '/v1/turn/credentials',
-      { schema: { summary: 'Make TURN credentials', querystring: query, response: { 200: reply } } },
+      {
+        schema: {
+          tags: ['Tokens'],
+          summary: 'Make TURN credentials',
+          querystring: query,
+          response: { 200: reply },
+        },
+      },
       async (request, response) => {
         const issued = await turnMint.issue(request.query, callerOf(request))
         return sendToken(response, issued, { iceServers: issued.iceServers, expiresAt: issued.expiresAt })

@@ -6,7 +6,7 @@ import type { Mint } from '../../mint/mint.ts'
 import { callerOf } from '../guard.ts'
 import { sendToken } from '../token-reply.ts'
 
-const reply = z.object({ token: z.string(), expiresAt: z.int().describe('Unix seconds.') })
+const reply = z.object({ token: z.string(), expiresAt: z.int().min(0).describe('Unix seconds.') })
 
 /** `POST /auth/token`: a token that identifies a user (WIRE 1). */
 export async function userTokens(app: FastifyInstance, { mint }: { mint: Mint }): Promise<void> {
@@ -14,7 +14,14 @@ export async function userTokens(app: FastifyInstance, { mint }: { mint: Mint })
     .withTypeProvider<ZodTypeProvider>()
     .post(
       '/auth/token',
-      { schema: { summary: 'Mint a user token', body: user.request, response: { 200: reply } } },
+      {
+        schema: {
+          tags: ['Tokens'],
+          summary: 'Mint a user token',
+          body: user.request,
+          response: { 200: reply },
+        },
+      },
       async (request, response) => {
         const issued = await mint.issue(user, request.body, callerOf(request))
         return sendToken(response, issued, { token: issued.token, expiresAt: issued.expiresAt })
