@@ -29,7 +29,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   store: {
     rooms: ['domain', 'store'],
-    packages: ['kysely', 'kysely/migration', 'node:sqlite', 'node:timers/promises', 'zod'],
+    packages: ['node:fs', 'kysely', 'kysely/migration', 'node:sqlite', 'node:timers/promises', 'zod'],
   },
   http: {
     rooms: [

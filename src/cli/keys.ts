@@ -50,7 +50,13 @@ async function update(id: string, { grant }: { grant?: string | boolean }): Prom
 }
 
 async function list({ environment, json }: OutputOptions & { environment?: string }): Promise<void> {
-  const found = await withInstallation(({ store }) => store.listApiKeys(environment))
+  const found = await withInstallation(async ({ store }) => {
+    const environments = await store.listEnvironments()
+    if (environment !== undefined && !environments.some(({ id }) => id === environment)) {
+      throw new UsageError('There is no such environment.')
+    }
+    return await store.listApiKeys(environment)
+  })
   const keys = found.map((key) => ({
     id: key.id,
     environmentId: key.environmentId,

@@ -110,7 +110,7 @@ function untilExp(exp: number, now: number): number {
   }
   const message =
     asked < 1 ? 'is not in the future' : `is more than ${lifetime.longestSeconds} seconds in the future`
-  throw new JetonError('body_invalid', `exp ${message}`, { issues: [{ path: 'exp', message }] })
+  throw new JetonError('body_invalid', `exp ${message}.`, { issues: [{ path: 'exp', message }] })
 }
 
 function withIceServer(

@@ -91,7 +91,7 @@ const clientErrors: Record<string, { code: ErrorCode; detail: string }> = {
 const frameworkErrors: Record<string, { code: ErrorCode; detail: string }> = {
   FST_ERR_CTP_BODY_TOO_LARGE: {
     code: 'body_too_large',
-    detail: 'The body is larger than this endpoint takes.',
+    detail: 'The body is larger than 32 KB.',
   },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'media_type_unsupported',

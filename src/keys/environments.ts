@@ -81,8 +81,9 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
       { path: 'name', message: nameFault(name) },
       { path: 'tag', message: tagFault(tag) },
     ].flatMap(({ path, message }) => (message === undefined ? [] : [{ path, message }]))
-    const [first] = issues
-    if (first !== undefined) throw new JetonError('body_invalid', first.message, { issues })
+    if (issues.length > 0) {
+      throw new JetonError('body_invalid', issues.map(({ message }) => message).join(' '), { issues })
+    }
     const draft = await draftEnvironment(name, tag, signingAlgorithm)
     try {
       await store.change((changes) => insert(changes, draft))

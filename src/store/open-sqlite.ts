@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -35,6 +36,8 @@ export function openSqlite(path: string): Store {
 }
 
 function openDatabase(path: string): DatabaseSync {
+  // SQLite gives its files the umask's mode, and the two beside the database the database's own.
+  if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600))
   // Another process may be switching the same new file to WAL, which needs it alone for a moment.
   const database = new DatabaseSync(path, { timeout: LOCK_PATIENCE_MS, enableForeignKeyConstraints: true })
   database.exec('pragma journal_mode = wal')

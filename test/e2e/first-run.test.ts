@@ -69,7 +69,9 @@ describe('a first run', () => {
     const { secretKey, adminKey } = await printed(server)
     await mint(server.url, secretKey)
     assert.equal(statSync(DATA_DIR).mode & 0o777, 0o700)
-    assert.equal(statSync(join(DATA_DIR, 'master.key')).mode & 0o777, 0o600)
+    for (const name of ['master.key', 'jeton.db', 'jeton.db-wal']) {
+      assert.equal(statSync(join(DATA_DIR, name)).mode & 0o777, 0o600, name)
+    }
     for (const name of readdirSync(DATA_DIR)) {
       const content = readFileSync(join(DATA_DIR, name))
       for (const secret of [secretKey, secretKey.slice(10, 40), adminKey]) {

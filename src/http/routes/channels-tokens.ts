@@ -10,21 +10,19 @@ const reply = z.object({ token: z.string(), expiresAt: z.int().min(0).describe('
 
 /** `POST /v1/tokens`: a token that lets a peer act on channels (WIRE 2). */
 export async function channelsTokens(app: FastifyInstance, { mint }: { mint: Mint }): Promise<void> {
-  app
-    .withTypeProvider<ZodTypeProvider>()
-    .post(
-      '/v1/tokens',
-      {
-        schema: {
-          tags: ['Tokens'],
-          summary: 'Mint a channels token',
-          body: channels.request,
-          response: { 200: reply },
-        },
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '/v1/tokens',
+    {
+      schema: {
+        tags: ['Tokens'],
+        summary: 'Mint a channels token',
+        body: channels.request,
+        response: { 200: reply },
       },
-      async (request, response) => {
-        const issued = await mint.issue(channels, request.body, callerOf(request))
-        return sendToken(response, issued, { token: issued.token, expiresAt: issued.expiresAt })
-      },
-    )
+    },
+    async (request, response) => {
+      const issued = await mint.issue(channels, request.body, callerOf(request))
+      return sendToken(response, issued, { token: issued.token, expiresAt: issued.expiresAt })
+    },
+  )
 }

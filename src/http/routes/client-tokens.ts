@@ -19,29 +19,27 @@ const reply = z.object({
 
 /** `POST /v1/client/tokens`: a token that lets a client begin a session with a model (WIRE 3). */
 export async function clientTokens(app: FastifyInstance, { mint }: { mint: Mint }): Promise<void> {
-  app
-    .withTypeProvider<ZodTypeProvider>()
-    .post(
-      '/v1/client/tokens',
-      {
-        schema: {
-          tags: ['Tokens'],
-          summary: 'Mint a client token',
-          body: client.request,
-          response: { 200: reply },
-        },
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '/v1/client/tokens',
+    {
+      schema: {
+        tags: ['Tokens'],
+        summary: 'Mint a client token',
+        body: client.request,
+        response: { 200: reply },
       },
-      async (request, response) => {
-        const { allowedModels: models, allowedOrigins: origins, constraints } = request.body
-        const issued = await mint.issue(client, request.body, callerOf(request))
-        return sendToken(response, issued, {
-          apiKey: `${CLIENT_KEY_PREFIX}${issued.token}`,
-          token: issued.token,
-          expiresAt: new Date(issued.expiresAt * 1000).toISOString(),
-          // JSON leaves out what is undefined: both are answered only when they were asked for.
-          permissions: models === undefined && origins === undefined ? undefined : { models, origins },
-          constraints,
-        })
-      },
-    )
+    },
+    async (request, response) => {
+      const { allowedModels: models, allowedOrigins: origins, constraints } = request.body
+      const issued = await mint.issue(client, request.body, callerOf(request))
+      return sendToken(response, issued, {
+        apiKey: `${CLIENT_KEY_PREFIX}${issued.token}`,
+        token: issued.token,
+        expiresAt: new Date(issued.expiresAt * 1000).toISOString(),
+        // JSON leaves out what is undefined: both are answered only when they were asked for.
+        permissions: models === undefined && origins === undefined ? undefined : { models, origins },
+        constraints,
+      })
+    },
+  )
 }

@@ -15,27 +15,25 @@ const reply = z.object({
 
 /** `POST /v1/peer/tokens`: a token that lets a peer connect to others of a group (WIRE 4, 5). */
 export async function peerTokens(app: FastifyInstance, { mint }: { mint: Mint }): Promise<void> {
-  app
-    .withTypeProvider<ZodTypeProvider>()
-    .post(
-      '/v1/peer/tokens',
-      {
-        schema: {
-          tags: ['Tokens'],
-          summary: 'Mint a peer token',
-          body: peer.request,
-          response: { 200: reply },
-        },
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '/v1/peer/tokens',
+    {
+      schema: {
+        tags: ['Tokens'],
+        summary: 'Mint a peer token',
+        body: peer.request,
+        response: { 200: reply },
       },
-      async (request, response) => {
-        const { groupId, peerId } = request.body
-        const issued = await mint.issue(peer, request.body, callerOf(request))
-        return sendToken(response, issued, {
-          token: issued.token,
-          expiresAt: issued.expiresAt,
-          groupId,
-          peerId,
-        })
-      },
-    )
+    },
+    async (request, response) => {
+      const { groupId, peerId } = request.body
+      const issued = await mint.issue(peer, request.body, callerOf(request))
+      return sendToken(response, issued, {
+        token: issued.token,
+        expiresAt: issued.expiresAt,
+        groupId,
+        peerId,
+      })
+    },
+  )
 }

@@ -28,21 +28,19 @@ export async function turnCredentials(
   app: FastifyInstance,
   { turnMint }: { turnMint: TurnMint },
 ): Promise<void> {
-  app
-    .withTypeProvider<ZodTypeProvider>()
-    .get(
-      '/v1/turn/credentials',
-      {
-        schema: {
-          tags: ['Tokens'],
-          summary: 'Make TURN credentials',
-          querystring: query,
-          response: { 200: reply },
-        },
+  app.withTypeProvider<ZodTypeProvider>().get(
+    '/v1/turn/credentials',
+    {
+      schema: {
+        tags: ['Tokens'],
+        summary: 'Make TURN credentials',
+        querystring: query,
+        response: { 200: reply },
       },
-      async (request, response) => {
-        const issued = await turnMint.issue(request.query, callerOf(request))
-        return sendToken(response, issued, { iceServers: issued.iceServers, expiresAt: issued.expiresAt })
-      },
-    )
+    },
+    async (request, response) => {
+      const issued = await turnMint.issue(request.query, callerOf(request))
+      return sendToken(response, issued, { iceServers: issued.iceServers, expiresAt: issued.expiresAt })
+    },
+  )
 }

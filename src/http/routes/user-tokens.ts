@@ -10,21 +10,19 @@ const reply = z.object({ token: z.string(), expiresAt: z.int().min(0).describe('
 
 /** `POST /auth/token`: a token that identifies a user (WIRE 1). */
 export async function userTokens(app: FastifyInstance, { mint }: { mint: Mint }): Promise<void> {
-  app
-    .withTypeProvider<ZodTypeProvider>()
-    .post(
-      '/auth/token',
-      {
-        schema: {
-          tags: ['Tokens'],
-          summary: 'Mint a user token',
-          body: user.request,
-          response: { 200: reply },
-        },
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '/auth/token',
+    {
+      schema: {
+        tags: ['Tokens'],
+        summary: 'Mint a user token',
+        body: user.request,
+        response: { 200: reply },
       },
-      async (request, response) => {
-        const issued = await mint.issue(user, request.body, callerOf(request))
-        return sendToken(response, issued, { token: issued.token, expiresAt: issued.expiresAt })
-      },
-    )
+    },
+    async (request, response) => {
+      const issued = await mint.issue(user, request.body, callerOf(request))
+      return sendToken(response, issued, { token: issued.token, expiresAt: issued.expiresAt })
+    },
+  )
 }
