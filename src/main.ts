@@ -28,9 +28,7 @@ export async function serve(): Promise<void> {
   const installation = await openInstallation(config, systemSeams)
   const services = await startServices(config, installation, systemSeams, log)
   const app = await buildApp({ config, log, ...services })
-  await listen(app, config)
-  // Only now, so that a start that failed has shown nothing that a later one would not show again.
-  const welcomed = welcome(installation, services.keyring, config)
+  let welcomed: Promise<void> | undefined
   closeWithGrace({ delay: EXIT_WITHIN_MS, logger: log }, async ({ signal, err }) => {
     if (err !== undefined) log.fatal({ err }, 'unexpected error')
     log.info({ signal }, 'shutting down')
@@ -41,6 +39,9 @@ export async function serve(): Promise<void> {
     stream.end()
     await once(stream, 'close')
   })
+  await listen(app, config)
+  // Only now, so that a start that failed has shown nothing that a later one would not show again.
+  welcomed = welcome(installation, services.keyring, config)
   await welcomed
 }
 

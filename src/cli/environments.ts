@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { DEFAULT_TAG } from '../domain/environment.ts'
-import { readSecret } from './input.ts'
+import { readSecret, UsageError } from './input.ts'
 import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
 
 /** `jeton environments …` */
@@ -27,9 +27,13 @@ export function environmentCommands(program: Command): void {
     .command('turn')
     .description('give an environment a TURN server; its shared secret is read from a file or standard input')
     .argument('<id>', 'the environment')
-    .option('--url <url...>', 'turn:, turns:, stun: or stuns: URLs that clients are given')
+    .option(
+      '--url <url>',
+      'turn:, turns:, stun: or stuns: URL that clients are given; may be repeated',
+      collect,
+    )
     .option('--secret-file <file>', 'holds the static-auth-secret of the server; - is standard input', '-')
-    .option('--clear', 'take the TURN server away')
+    .addOption(new Option('--clear', 'take the TURN server away').conflicts('url'))
     .action(turn)
 
   environments
@@ -46,6 +50,10 @@ function algorithmOption(): Option {
     'HS256',
     'default',
   ])
+}
+
+function collect(url: string, urls: readonly string[] = []): string[] {
+  return [...urls, url]
 }
 
 type Algorithm = 'EdDSA' | 'HS256' | 'default'
@@ -81,9 +89,8 @@ async function turn(
   id: string,
   options: { url?: string[]; secretFile: string; clear?: boolean },
 ): Promise<void> {
-  const server = options.clear
-    ? undefined
-    : { urls: options.url ?? [], secret: await readSecret(options.secretFile) }
+  if (options.url === undefined && !options.clear) throw new UsageError('Say --url URL or --clear.')
+  const server = options.url && { urls: options.url, secret: await readSecret(options.secretFile) }
   await withInstallation(({ environments }) => environments.setTurn(id, server))
 }
 

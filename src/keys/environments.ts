@@ -118,7 +118,9 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
     id: string,
     turn: { urls: readonly string[]; secret: string } | undefined,
   ): Promise<void> {
-    if (turn?.urls.length === 0) throw new JetonError('body_invalid', 'A TURN server has at least one URL.')
+    if (turn !== undefined && (turn.urls.length === 0 || turn.urls.length > MOST_TURN_URLS)) {
+      throw new JetonError('body_invalid', `A TURN server has 1 to ${MOST_TURN_URLS} URLs.`)
+    }
     for (const url of turn?.urls ?? []) {
       const fault = iceUrlFault(url)
       if (fault !== undefined) throw new JetonError('body_invalid', `The URL ${url} ${fault}.`)
@@ -156,6 +158,9 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
     }
   }
 }
+
+/** All of them stand in every token: as many as one server has transports, and a few more. */
+const MOST_TURN_URLS = 8
 
 /** @throws JetonError `not_found` */
 export async function needEnvironment(changes: ChangeSet, id: string): Promise<Environment> {

@@ -27,7 +27,8 @@ export interface ServerProcess {
 /** A folder that is removed when the test ends. */
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'jeton-test-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
+  // Hooks run in the order in which they were set: a server may still be writing here.
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
