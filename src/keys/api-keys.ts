@@ -26,10 +26,14 @@ export function generateApiKey(
     hint: hintOfKey(text),
     text: kind === 'publishable' ? text : undefined,
     grant,
+    access: undefined,
+    name: undefined,
     createdAt: seams.now(),
     expiresAt: undefined,
     revokedAt: undefined,
     exposedAt: undefined,
+    successorId: undefined,
+    lastUsedAt: undefined,
   }
   return { row, text }
 }

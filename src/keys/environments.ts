@@ -148,7 +148,16 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
     signingAlgorithm?: SigningAlgorithm,
   ): Promise<Draft> {
     const id = writeIdentifier('env', seams.random(IDENTIFIER_RANDOM_BYTES))
-    const environment = { id, name, tag, signingAlgorithm, turn: undefined, createdAt: seams.now() }
+    const environment = {
+      id,
+      name,
+      tag,
+      signingAlgorithm,
+      turn: undefined,
+      settings: {},
+      createdAt: seams.now(),
+      archivedAt: undefined,
+    }
     const secret = generateApiKey('secret', environment, seams)
     const publishable = generateApiKey('publishable', environment, seams)
     return {

@@ -120,7 +120,11 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds }: Keyrin
 
   async function flagExposed(key: ApiKey): Promise<void> {
     if (key.exposedAt !== undefined) return
-    await store.change((changes) => changes.markExposed(key.id, seams.now()))
+    await store.change(async (changes) => {
+      // Asked again inside: another process may have been first, and the first time stays.
+      const known = await changes.findApiKey(key.id)
+      if (known?.exposedAt === undefined) await changes.updateApiKey(key.id, { exposedAt: seams.now() })
+    })
     await refresh()
   }
 

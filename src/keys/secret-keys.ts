@@ -32,6 +32,6 @@ export function createSecretKeys({
         await changes.insertApiKey(made.row)
         return made
       }),
-    setGrant: (keyId, grant) => store.change((changes) => changes.updateGrant(keyId, grant)),
+    setGrant: (keyId, grant) => store.change((changes) => changes.updateApiKey(keyId, { grant })),
   }
 }

@@ -38,6 +38,9 @@ export function generateHs256Key(environmentId: string, sealer: Sealer, seams: S
     sealedSecret: sealer.seal(secret, sealingContext(environmentId, kid)),
     publicJwk: undefined,
     createdAt: seams.now(),
+    signsFrom: seams.now(),
+    signsUntil: undefined,
+    verifiesUntil: undefined,
   }
 }
 
@@ -59,6 +62,9 @@ export async function generateEd25519Key(
     sealedSecret: sealer.seal(secret, sealingContext(environmentId, kid)),
     publicJwk: JSON.stringify(jwk),
     createdAt: seams.now(),
+    signsFrom: seams.now(),
+    signsUntil: undefined,
+    verifiesUntil: undefined,
   }
 }
 
@@ -119,6 +125,9 @@ export function importSigningKey(
     sealedSecret: sealer.seal(ed25519?.pkcs8 ?? Buffer.from(secret), sealingContext(environmentId, kid)),
     publicJwk: ed25519?.publicJwk,
     createdAt: now,
+    signsFrom: now,
+    signsUntil: undefined,
+    verifiesUntil: undefined,
   }
 }
 

@@ -8,9 +8,7 @@ import {
   apiKeyToRow,
   environmentRow,
   environmentToRow,
-  grantToText,
   type Schema,
-  settingsToRow,
   signingKeyRow,
   signingKeyToRow,
 } from './rows.ts'
@@ -26,7 +24,7 @@ const ONLY_ROW = 1
 export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: unknown) => boolean): Store {
   const db = new Kysely<Schema>({ dialect, plugins: [new CamelCasePlugin()] })
 
-  return { prepare, sealedDataKey, change, changesSince, listEnvironments, listApiKeys, close }
+  return { prepare, sealedDataKey, change, changesSince, listEnvironments, listApiKeys, noteUses, close }
 
   async function sealedDataKey() {
     await refuseNewer(db)
@@ -83,10 +81,15 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
   }
 
   async function listApiKeys(environmentId: string | undefined) {
-    // Made together, the secret key comes first.
-    const all = db.selectFrom('apiKey').selectAll().orderBy('createdAt').orderBy('kind', 'desc').orderBy('id')
-    const some = environmentId === undefined ? all : all.where('environmentId', '=', environmentId)
-    return z.array(apiKeyRow).parse(await some.execute())
+    return await apiKeysOf(db, environmentId)
+  }
+
+  async function noteUses(uses: ReadonlyMap<string, number>) {
+    await db.transaction().execute(async (transaction) => {
+      for (const [id, lastUsedAt] of uses) {
+        await transaction.updateTable('apiKey').set({ lastUsedAt }).where('id', '=', id).execute()
+      }
+    })
   }
 
   async function close() {
@@ -142,31 +145,53 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
         .values({ ...signingKeyToRow(key), revision })
         .execute()
     },
+    async findApiKey(id) {
+      const row = await transaction.selectFrom('apiKey').selectAll().where('id', '=', id).executeTakeFirst()
+      return row === undefined ? undefined : apiKeyRow.parse(row)
+    },
+    async listApiKeys(environmentId) {
+      return await apiKeysOf(transaction, environmentId)
+    },
+    async listSigningKeys(environmentId) {
+      const rows = await transaction
+        .selectFrom('signingKey')
+        .selectAll()
+        .where('environmentId', '=', environmentId)
+        .orderBy('signsFrom')
+        .orderBy('kid')
+        .execute()
+      return z.array(signingKeyRow).parse(rows)
+    },
     async updateEnvironment(id, change) {
-      const row = { ...settingsToRow(change), revision }
-      const found = await transaction
-        .updateTable('environment')
-        .set(row)
-        .where('id', '=', id)
-        .executeTakeFirst()
-      if (found.numUpdatedRows === 0n) throw new JetonError('not_found', 'There is no such environment.')
+      const row = await this.findEnvironment(id)
+      if (row === undefined) throw new JetonError('not_found', 'There is no such environment.')
+      const changed = { ...environmentToRow({ ...row, ...change }), revision }
+      await transaction.updateTable('environment').set(changed).where('id', '=', id).execute()
     },
-    async updateGrant(keyId, grant) {
-      const found = await transaction
-        .updateTable('apiKey')
-        .set({ grant: grantToText(grant), revision })
-        .where('id', '=', keyId)
-        .where('kind', '=', 'secret')
-        .executeTakeFirst()
-      if (found.numUpdatedRows === 0n) throw new JetonError('not_found', 'There is no such secret key.')
+    async updateApiKey(id, change) {
+      const row = await this.findApiKey(id)
+      if (row === undefined) throw new JetonError('not_found', 'There is no such key.')
+      const changed = { ...apiKeyToRow({ ...row, ...change }), revision }
+      await transaction.updateTable('apiKey').set(changed).where('id', '=', id).execute()
     },
-    async markExposed(keyId, at) {
+    async updateSigningKey(environmentId, kid, change) {
+      const keys = await this.listSigningKeys(environmentId)
+      const row = keys.find((key) => key.kid === kid)
+      if (row === undefined) throw new JetonError('not_found', 'There is no such signing key.')
+      const changed = { ...signingKeyToRow({ ...row, ...change }), revision }
       await transaction
-        .updateTable('apiKey')
-        .set({ exposedAt: at, revision })
-        .where('id', '=', keyId)
-        .where('exposedAt', 'is', null)
+        .updateTable('signingKey')
+        .set(changed)
+        .where('environmentId', '=', environmentId)
+        .where('kid', '=', kid)
         .execute()
     },
   }
+}
+
+async function apiKeysOf(db: Kysely<Schema>, environmentId: string | undefined) {
+  // Made together, the secret key comes first.
+  const all = db.selectFrom('apiKey').selectAll().orderBy('createdAt').orderBy('kind', 'desc').orderBy('id')
+  const some = environmentId === undefined ? all : all.where('environmentId', '=', environmentId)
+  return z.array(apiKeyRow).parse(await some.execute())
 }

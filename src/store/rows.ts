@@ -1,6 +1,14 @@
 import { z } from 'zod'
 import type { Grant } from '../domain/grant.ts'
-import type { AdminKey, ApiKey, Environment, SigningKey } from './store.ts'
+import type {
+  Access,
+  AdminKey,
+  ApiKey,
+  Environment,
+  EnvironmentSettings,
+  SigningKey,
+  TurnServer,
+} from './store.ts'
 
 const optionalTime = z
   .number()
@@ -14,22 +22,27 @@ const optionalText = z
 const algorithm = z.enum(['HS256', 'EdDSA'])
 const bytes = z.string().transform((text): Uint8Array => Buffer.from(text, 'base64url'))
 
+/** JSON that this program wrote, after it was checked. */
+const json = z
+  .string()
+  .nullable()
+  .transform((text) => (text === null ? undefined : JSON.parse(text)))
+
 export const environmentRow = z
   .object({
     id: z.string(),
     name: z.string(),
     tag: z.string(),
     signingAlgorithm: algorithm.nullable().transform((value) => value ?? undefined),
-    turnUrls: z.string().nullable(),
+    turnUrls: json,
     turnSealedSecret: bytes.nullable(),
+    settings: json.transform((settings): EnvironmentSettings => settings ?? {}),
     createdAt: z.number(),
+    archivedAt: optionalTime,
   })
   .transform(({ turnUrls, turnSealedSecret, ...environment }): Environment => {
-    if (turnUrls === null || turnSealedSecret === null) return { ...environment, turn: undefined }
-    return {
-      ...environment,
-      turn: { urls: z.array(z.string()).parse(JSON.parse(turnUrls)), sealedSecret: turnSealedSecret },
-    }
+    const turn = turnSealedSecret === null ? undefined : { urls: turnUrls, sealedSecret: turnSealedSecret }
+    return { ...environment, turn }
   })
 
 export const apiKeyRow = z.object({
@@ -39,14 +52,15 @@ export const apiKeyRow = z.object({
   digest: z.string(),
   hint: z.string(),
   text: optionalText,
-  grant: z
-    .string()
-    .nullable()
-    .transform((text): Grant | undefined => (text === null ? undefined : JSON.parse(text))),
+  grant: json.transform((grant): Grant | undefined => grant),
+  access: json.transform((access): Access | undefined => access),
+  name: optionalText,
   createdAt: z.number(),
   expiresAt: optionalTime,
   revokedAt: optionalTime,
   exposedAt: optionalTime,
+  successorId: optionalText,
+  lastUsedAt: optionalTime,
 })
 
 export const signingKeyRow = z.object({
@@ -57,6 +71,9 @@ export const signingKeyRow = z.object({
   sealedSecret: bytes,
   publicJwk: optionalText,
   createdAt: z.number(),
+  signsFrom: z.number(),
+  signsUntil: optionalTime,
+  verifiesUntil: optionalTime,
 })
 
 type Revised<Row> = Row & { revision: number }
@@ -71,62 +88,58 @@ export interface Schema {
   signingKey: Revised<z.input<typeof signingKeyRow>>
 }
 
-export function environmentToRow({ id, name, tag, createdAt, ...settings }: Environment) {
-  return { id, name, tag, createdAt, ...settingsToRow(settings) }
-}
+// How a member is written. `undefined` is null, which is another thing than a member that a change does not name.
+const toJson = (value: object | undefined) => (value === undefined ? null : JSON.stringify(value))
 
-/** The columns of those settings that are named, and of no others. */
-export function settingsToRow(settings: Partial<Pick<Environment, 'signingAlgorithm' | 'turn'>>) {
-  const { signingAlgorithm, turn } = settings
+export function environmentToRow(environment: Environment): z.input<typeof environmentRow> {
+  const { id, name, tag, createdAt, signingAlgorithm, turn, settings, archivedAt } = environment
   return {
-    ...('signingAlgorithm' in settings ? { signingAlgorithm: signingAlgorithm ?? null } : {}),
-    ...('turn' in settings
-      ? {
-          turnUrls: turn ? JSON.stringify(turn.urls) : null,
-          turnSealedSecret: turn ? toText(turn.sealedSecret) : null,
-        }
-      : {}),
+    id,
+    name,
+    tag,
+    signingAlgorithm: signingAlgorithm ?? null,
+    ...turnToRow(turn),
+    settings: toJson(settings),
+    createdAt,
+    archivedAt: archivedAt ?? null,
   }
 }
 
 export function apiKeyToRow(key: ApiKey): z.input<typeof apiKeyRow> {
-  const { id, environmentId, kind, digest, hint, createdAt } = key
   return {
-    id,
-    environmentId,
-    kind,
-    digest,
-    hint,
+    ...key,
     text: key.text ?? null,
-    grant: grantToText(key.grant),
-    createdAt,
+    grant: toJson(key.grant),
+    access: toJson(key.access),
+    name: key.name ?? null,
     expiresAt: key.expiresAt ?? null,
     revokedAt: key.revokedAt ?? null,
     exposedAt: key.exposedAt ?? null,
+    successorId: key.successorId ?? null,
+    lastUsedAt: key.lastUsedAt ?? null,
   }
 }
 
 export function signingKeyToRow(key: SigningKey): z.input<typeof signingKeyRow> {
-  const { environmentId, kid, algorithm, createdAt } = key
-  const sealedSecret = toText(key.sealedSecret)
   return {
-    environmentId,
-    kid,
+    ...key,
     format: key.format ?? null,
-    algorithm,
-    sealedSecret,
+    sealedSecret: toText(key.sealedSecret),
     publicJwk: key.publicJwk ?? null,
-    createdAt,
+    signsUntil: key.signsUntil ?? null,
+    verifiesUntil: key.verifiesUntil ?? null,
+  }
+}
+
+function turnToRow(turn: TurnServer | undefined) {
+  return {
+    turnUrls: toJson(turn?.urls),
+    turnSealedSecret: turn === undefined ? null : toText(turn.sealedSecret),
   }
 }
 
 export function adminKeyToRow({ digest, hint, createdAt }: AdminKey): Schema['adminKey'] {
   return { digest, hint, createdAt }
-}
-
-/** A grant as it is kept. It was checked when it was made. */
-export function grantToText(grant: Grant | undefined): string | null {
-  return grant === undefined ? null : JSON.stringify(grant)
 }
 
 function toText(bytes: Uint8Array): string {

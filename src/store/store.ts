@@ -1,4 +1,5 @@
 import type { Grant } from '../domain/grant.ts'
+import type { Limit } from '../domain/limit.ts'
 
 /** An isolated workspace: its keys, tokens, users and usage. All times in this file are unix milliseconds. */
 export interface Environment {
@@ -9,7 +10,24 @@ export interface Environment {
   /** What signs all of its tokens, whatever their format; `undefined` leaves it to the format. */
   readonly signingAlgorithm: SigningAlgorithm | undefined
   readonly turn: TurnServer | undefined
+  readonly settings: EnvironmentSettings
   readonly createdAt: number
+  /** An archived environment mints nothing, and nothing of it is let in; its data stays. */
+  readonly archivedAt: number | undefined
+}
+
+/** What an environment does otherwise than by default. A member that is left out is the default. */
+export interface EnvironmentSettings {
+  /** By format; never above the format's own. */
+  readonly lifetimes?: Readonly<Record<string, LifetimeSettings>> | undefined
+  readonly subjectLimit?: Limit | undefined
+  /** Lets browsers use secret keys: for development. */
+  readonly allowBrowserSecrets?: boolean | undefined
+}
+
+export interface LifetimeSettings {
+  readonly defaultSeconds?: number | undefined
+  readonly longestSeconds?: number | undefined
 }
 
 /** A TURN server whose shared secret an environment holds. */
@@ -31,11 +49,27 @@ export interface ApiKey {
   readonly text: string | undefined
   /** What a secret key may do at most; `undefined` when it is not limited. */
   readonly grant: Grant | undefined
+  /** What a publishable key lets its holder do by itself; `undefined` when it only names the environment. */
+  readonly access: Access | undefined
+  /** What people call it. */
+  readonly name: string | undefined
   readonly createdAt: number
   readonly expiresAt: number | undefined
   readonly revokedAt: number | undefined
   /** When a browser was first seen with this secret key. */
   readonly exposedAt: number | undefined
+  /** The key that took its place when it was rotated. */
+  readonly successorId: string | undefined
+  /** To the minute. Kept without counting the revision up: nothing follows from it. */
+  readonly lastUsedAt: number | undefined
+}
+
+/** What a publishable key carries: every holder has the same. */
+export interface Access {
+  readonly channels: readonly string[]
+  readonly actions: readonly string[]
+  /** Canonical origins, `https://*.example.com`, or `*` alone for any. */
+  readonly allowedOrigins: readonly string[]
 }
 
 export type SigningAlgorithm = 'HS256' | 'EdDSA'
@@ -53,6 +87,12 @@ export interface SigningKey {
   /** The Ed25519 public key as a JWK in JSON. */
   readonly publicJwk: string | undefined
   readonly createdAt: number
+  /** It is published from the moment it was made, signs from here … */
+  readonly signsFrom: number
+  /** … to here, once another one takes over … */
+  readonly signsUntil: number | undefined
+  /** … and its tokens are verified until here. */
+  readonly verifiesUntil: number | undefined
 }
 
 /** An admin key that was generated at a first run. */
@@ -71,6 +111,14 @@ export interface Changes {
   readonly signingKeys: readonly SigningKey[]
 }
 
+export type EnvironmentChange = Partial<
+  Pick<Environment, 'name' | 'signingAlgorithm' | 'turn' | 'settings' | 'archivedAt'>
+>
+export type ApiKeyChange = Partial<
+  Pick<ApiKey, 'name' | 'grant' | 'access' | 'expiresAt' | 'revokedAt' | 'exposedAt' | 'successorId'>
+>
+export type SigningKeyChange = Partial<Pick<SigningKey, 'signsFrom' | 'signsUntil' | 'verifiesUntil'>>
+
 /** Writes within one transaction: all of them happen, or none. */
 export interface ChangeSet {
   /** How many environments there are. */
@@ -82,15 +130,16 @@ export interface ChangeSet {
   insertApiKey(key: ApiKey): Promise<void>
   insertSigningKey(key: SigningKey): Promise<void>
   insertAdminKey(key: AdminKey): Promise<void>
+  findApiKey(id: string): Promise<ApiKey | undefined>
+  /** The secret and publishable keys of an environment, oldest first. */
+  listApiKeys(environmentId: string): Promise<readonly ApiKey[]>
+  listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
   /** @throws JetonError `not_found` when there is no such environment */
-  updateEnvironment(
-    id: string,
-    change: Partial<Pick<Environment, 'signingAlgorithm' | 'turn'>>,
-  ): Promise<void>
-  /** @throws JetonError `not_found` when there is no such secret key */
-  updateGrant(keyId: string, grant: Grant | undefined): Promise<void>
-  /** Notes that a secret key was seen in a browser; the first time stays. */
-  markExposed(keyId: string, at: number): Promise<void>
+  updateEnvironment(id: string, change: EnvironmentChange): Promise<void>
+  /** @throws JetonError `not_found` when there is no such key */
+  updateApiKey(id: string, change: ApiKeyChange): Promise<void>
+  /** @throws JetonError `not_found` when there is no such key */
+  updateSigningKey(environmentId: string, kid: string, change: SigningKeyChange): Promise<void>
 }
 
 /** The durable truth about environments and keys. One contract, one implementation, any number of databases. */
@@ -113,5 +162,7 @@ export interface Store {
   changesSince(revision: number): Promise<Changes>
   listEnvironments(): Promise<readonly Environment[]>
   listApiKeys(environmentId: string | undefined): Promise<readonly ApiKey[]>
+  /** Notes when keys were last used, by id. Nothing follows from it, so the revision stays. */
+  noteUses(uses: ReadonlyMap<string, number>): Promise<void>
   close(): Promise<void>
 }

@@ -120,7 +120,8 @@ describe('a problem', () => {
       publicJwk: undefined,
       format: undefined,
     } as const
-    const key = { ...broken, environmentId: made.environment.id, createdAt: seams.now() }
+    const period = { signsFrom: seams.now(), signsUntil: undefined, verifiesUntil: undefined }
+    const key = { ...broken, ...period, environmentId: made.environment.id, createdAt: seams.now() }
     await store.change((changes) => changes.insertSigningKey(key))
     await keyring.refresh()
     const reply = await post('/v1/tokens', { peerId: 'a' }, { 'x-request-id': 'r1' })

@@ -291,7 +291,7 @@ describe('a key that is limited', () => {
   it('is held to a grant that is changed while it is used', async (t) => {
     const { post, store, made, keyring } = await build(t)
     assert.equal((await post('/v1/tokens', { peerId: 'a' })).statusCode, 200)
-    await store.change((changes) => changes.updateGrant(made.keyId, { formats: [] }))
+    await store.change((changes) => changes.updateApiKey(made.keyId, { grant: { formats: [] } }))
     await keyring.refresh()
     assert.equal((await post('/v1/tokens', { peerId: 'a' })).json().error, 'beyond_grant')
   })
