@@ -4,10 +4,10 @@ import { type Config, StartError } from './config.ts'
 import { createLogJournal } from './journal/log-journal.ts'
 import { openDataKey } from './keys/data-key.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
+import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
 import { generateMasterKey, prepareDataDir, readMasterKey } from './keys/master-key.ts'
 import { SealError, type Sealer } from './keys/sealing.ts'
-import { createSecretKeys, type SecretKeys } from './keys/secret-keys.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
 import { createAdmission } from './mint/admission.ts'
@@ -23,7 +23,7 @@ export interface Installation {
   readonly store: Store
   readonly sealer: Sealer
   readonly environments: Environments
-  readonly secretKeys: SecretKeys
+  readonly keyLives: KeyLives
   close(): Promise<void>
 }
 
@@ -59,8 +59,8 @@ async function openStore(config: Config, seams: Seams): Promise<Installation> {
   try {
     const sealer = await openDataKey(store, await findMasterKey(config, store, seams), seams)
     const environments = createEnvironments({ store, sealer, seams })
-    const secretKeys = createSecretKeys({ store, seams })
-    return { store, sealer, environments, secretKeys, close: () => store.close() }
+    const keyLives = createKeyLives({ store, seams })
+    return { store, sealer, environments, keyLives, close: () => store.close() }
   } catch (error) {
     await store.close()
     throw error
@@ -74,8 +74,8 @@ export async function startServices(
   seams: Seams,
   log: Logger,
 ): Promise<Services> {
-  const { staleKeysSeconds, limits, publicUrl } = config
-  const keyring = createKeyring({ store, sealer, seams, staleKeysSeconds })
+  const { staleKeysSeconds, adminKeys, limits, publicUrl } = config
+  const keyring = createKeyring({ store, sealer, seams, staleKeysSeconds, adminKeys })
   await keyring.refresh()
   const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
   const journal = createLogJournal(log)

@@ -21,8 +21,8 @@ export interface Config {
   readonly dataDir: string
   /** 32 bytes; `undefined` means: use, or outside production make, the one in the data folder. */
   readonly masterKey: Uint8Array | undefined
-  /** `undefined` means: outside production, make one at the first run. */
-  readonly adminKey: string | undefined
+  /** Any of them opens the admin API, so that they can be rotated; none means: outside production, make one. */
+  readonly adminKeys: readonly string[]
   /** Issuer of the tokens, without a slash at its end. */
   readonly publicUrl: string
   /** Addresses and CIDR ranges of proxies whose `X-Forwarded-*` is believed. */
@@ -91,9 +91,10 @@ const masterKey = z.string().transform((text, context): Uint8Array => {
   return z.NEVER
 })
 
-const adminKey = z
-  .string()
-  .refine((text) => kindOfKey(text) === 'admin', 'is an admin key, as `jeton secrets create` prints it')
+const adminKeys = list.refine(
+  (entries) => entries.every((text) => kindOfKey(text) === 'admin'),
+  'is an admin key as `jeton secrets create` prints it, or several with commas between them',
+)
 
 /**
  * Every variable that Jeton reads, in the order of .env.example. `prefault` is the default as one would write it
@@ -107,7 +108,7 @@ export const environmentVariables = z.object({
   PUBLIC_URL: publicUrl.optional(),
   MASTER_KEY: masterKey.optional(),
   MASTER_KEY_FILE: z.string().optional(),
-  ADMIN_KEY: adminKey.optional(),
+  ADMIN_KEY: adminKeys.optional(),
   ADMIN_KEY_FILE: z.string().optional(),
   TRUST_PROXY: proxies.optional(),
   TLS_CERT_FILE: z.string().optional(),
@@ -157,7 +158,7 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
     port: values.PORT,
     dataDir: values.DATA_DIR,
     masterKey: values.MASTER_KEY,
-    adminKey: values.ADMIN_KEY,
+    adminKeys: values.ADMIN_KEY ?? [],
     publicUrl: values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT, tls !== undefined),
     trustProxy: values.TRUST_PROXY ?? [],
     tls,

@@ -27,7 +27,7 @@ export async function serve(): Promise<void> {
   const log = createLog(config.logLevel, stream)
   const installation = await openInstallation(config, systemSeams)
   const services = await startServices(config, installation, systemSeams, log)
-  const app = await buildApp({ config, log, ...services })
+  const app = await buildApp({ config, log, ...services, installation, now: systemSeams.now })
   let welcomed: Promise<void> | undefined
   closeWithGrace({ delay: EXIT_WITHIN_MS, logger: log }, async ({ signal, err }) => {
     if (err !== undefined) log.fatal({ err }, 'unexpected error')
@@ -48,7 +48,7 @@ export async function serve(): Promise<void> {
 /** Outside production, makes the very first environment and shows what nobody can look up later. */
 async function welcome({ environments }: Installation, keyring: Keyring, config: Config): Promise<void> {
   if (config.production) return
-  const firstRun = await environments.createFirst(config.adminKey)
+  const firstRun = await environments.createFirst({ adminKey: config.adminKeys.length === 0 })
   if (firstRun === undefined) return
   await keyring.refresh()
   process.stdout.write(welcomeText(firstRun, config))

@@ -82,7 +82,9 @@ async function create(
 }
 
 async function update(id: string, { alg }: { alg: Algorithm }): Promise<void> {
-  await withInstallation(({ environments }) => environments.setSigningAlgorithm(id, algorithmOf(alg)))
+  await withInstallation(({ environments }) =>
+    environments.update(id, { signingAlgorithm: algorithmOf(alg) ?? null }),
+  )
 }
 
 async function turn(

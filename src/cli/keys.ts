@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ApiKey } from '../store/store.ts'
+import { stateOf } from '../domain/key-life.ts'
 import { readGrant, UsageError } from './input.ts'
 import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
 
@@ -33,7 +33,9 @@ export function keyCommands(program: Command): void {
 
 async function create({ environment, grant, json }: OutputOptions & { environment: string; grant?: string }) {
   const ceiling = grant === undefined ? undefined : await readGrant(grant)
-  const { row, text } = await withInstallation(({ secretKeys }) => secretKeys.create(environment, ceiling))
+  const { row, text } = await withInstallation(({ keyLives }) =>
+    keyLives.create(environment, { kind: 'secret', grant: ceiling }),
+  )
   if (json) {
     print(JSON.stringify({ keyId: row.id, secretKey: text }))
     return
@@ -46,7 +48,7 @@ async function create({ environment, grant, json }: OutputOptions & { environmen
 async function update(id: string, { grant }: { grant?: string | boolean }): Promise<void> {
   if (grant === undefined || grant === true) throw new UsageError('Say --grant FILE or --no-grant.')
   const ceiling = grant === false ? undefined : await readGrant(grant)
-  await withInstallation(({ secretKeys }) => secretKeys.setGrant(id, ceiling))
+  await withInstallation(({ keyLives }) => keyLives.update(id, { grant: ceiling }))
 }
 
 async function list({ environment, json }: OutputOptions & { environment?: string }): Promise<void> {
@@ -82,9 +84,4 @@ async function list({ environment, json }: OutputOptions & { environment?: strin
       moment(key.createdAt),
     ]),
   )
-}
-
-function stateOf({ revokedAt, expiresAt }: ApiKey, now: number): 'active' | 'expired' | 'revoked' {
-  if (revokedAt !== undefined && revokedAt <= now) return 'revoked'
-  return expiresAt !== undefined && expiresAt <= now ? 'expired' : 'active'
 }

@@ -17,6 +17,7 @@ export const errorCatalogue = {
   beyond_grant: { status: 403, title: 'The key may not do that' },
   address_not_allowed: { status: 403, title: 'The key may not be used from this address' },
   cannot_mint_with_token: { status: 403, title: 'A token cannot mint' },
+  environment_archived: { status: 403, title: 'The environment is archived' },
   https_required: { status: 403, title: 'A secret must travel over HTTPS' },
   not_found: { status: 404, title: 'Nothing is here' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },

@@ -45,7 +45,6 @@ export interface Needs {
   readonly policy?: Policy | undefined
   readonly models?: readonly string[] | undefined
   readonly origins?: readonly string[] | undefined
-  readonly ttlSeconds?: number | undefined
 }
 
 /** Where a request goes beyond a grant. */
@@ -91,8 +90,7 @@ export function excessOf(ceiling: Ceiling, needs: Needs, budget: Budget): Excess
     notListed('permissions', needs.permissions, grant.permissions) ??
     policyExcess(needs, ceiling.policies) ??
     notListed('models', needs.models, grant.models) ??
-    notListed('origins', needs.origins, grant.origins) ??
-    ttlExcess(needs.ttlSeconds, grant.maxTtlSeconds)
+    notListed('origins', needs.origins, grant.origins)
   )
 }
 
@@ -129,11 +127,6 @@ function policyExcess(
   if (policy !== undefined && !allowed.some((outer) => policyContains(outer, policy)))
     return beyond(policyText(policy))
   return undefined
-}
-
-function ttlExcess(asked: number | undefined, most: number | undefined): Excess | undefined {
-  if (asked === undefined || most === undefined || asked <= most) return undefined
-  return { member: 'maxTtlSeconds', asked: `${asked}`, allowed: [`${most}`] }
 }
 
 function policyText({ groupId, peerId }: Policy): string {

@@ -47,7 +47,7 @@ export interface Format<Schema extends z.ZodType = z.ZodType> {
    */
   askedTtlSeconds(request: z.output<Schema>, now: number): number | undefined
   /** What the key must be granted for this request, its lifetime aside. */
-  needs(request: z.output<Schema>): Omit<Needs, 'format' | 'ttlSeconds'>
+  needs(request: z.output<Schema>): Omit<Needs, 'format'>
   /** The format's own claims. The mint adds those that every token carries. */
   claims(request: z.output<Schema>, context: MintContext): Claims
   /** What the claims let the holder do, for the record. */

@@ -10,7 +10,8 @@ import { formatNames } from './formats.ts'
 const MOST_ENTRIES = 100
 const tooMany = (most: number) => `must be at most ${most} entries`
 
-const channel = z.string().superRefine((value, context) => {
+/** A channel pattern that a key may carry. */
+export const grantedChannel = z.string().superRefine((value, context) => {
   const pattern = parsePattern(value)
   if ('fault' in pattern) context.addIssue(pattern.fault)
   else if (isReserved(pattern))
@@ -28,7 +29,7 @@ const address = z.string().refine(isAddressOrRange, 'must be an IP address or a 
 export const grantSchema = z.strictObject({
   uses: z.array(z.enum(USES, `must be one of ${USES.join(', ')}`)).optional(),
   formats: z.array(z.enum(formatNames, `must be one of ${formatNames.join(', ')}`)).optional(),
-  channels: z.array(channel).max(MOST_PATTERNS, tooMany(MOST_PATTERNS)).optional(),
+  channels: z.array(grantedChannel).max(MOST_PATTERNS, tooMany(MOST_PATTERNS)).optional(),
   permissions: z.array(z.enum(PERMISSIONS, `must be one of ${PERMISSIONS.join(', ')}`)).optional(),
   policies: z.array(policy).max(MOST_PATTERNS, tooMany(MOST_PATTERNS)).optional(),
   models: z.array(z.string().min(1)).max(MOST_ENTRIES, tooMany(MOST_ENTRIES)).optional(),

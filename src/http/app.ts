@@ -4,16 +4,21 @@ import { type FastifyInstance, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { JetonError } from '../domain/errors.ts'
+import type { Environments } from '../keys/environments.ts'
+import type { KeyLives } from '../keys/key-lives.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
+import type { Store } from '../store/store.ts'
 import { createErrorReplies } from './errors.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { acceptJsonOnly } from './json-body.ts'
 import { channelsTokens } from './routes/channels-tokens.ts'
 import { clientTokens } from './routes/client-tokens.ts'
 import { documentation } from './routes/documentation.ts'
+import { environmentRoutes } from './routes/environments.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { operations } from './routes/operations.ts'
 import { peerTokens } from './routes/peer-tokens.ts'
 import { sandbox } from './routes/sandbox.ts'
@@ -30,6 +35,17 @@ export interface AppDeps {
   readonly mint: Mint
   readonly turnMint: TurnMint
   readonly authFailures: AuthFailures
+  /** What the admin API works on. */
+  readonly installation: Administered
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** The parts of an installation that the admin API changes. */
+export interface Administered {
+  readonly environments: Environments
+  readonly keyLives: KeyLives
+  readonly store: Store
 }
 
 /** An app that is ready to listen or to be injected into, and the switch that a shutdown turns first. */
@@ -96,6 +112,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const { keyring, authFailures, mint } = deps
   const guard = createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log })
   await app.register(mintRoutes(deps, guard))
+  await app.register(adminRoutes(deps, guard))
   if (config.sandbox)
     await app.register(sandbox, { prefix: '/token', mint, guard, corsOrigins: config.corsOrigins })
 
@@ -116,6 +133,17 @@ function mintRoutes({ mint, turnMint }: AppDeps, guard: Guard) {
     await app.register(clientTokens, { mint })
     await app.register(peerTokens, { mint })
     await app.register(turnCredentials, { turnMint })
+  }
+}
+
+// Every route in here takes the admin key.
+function adminRoutes({ installation, keyring, now }: AppDeps, guard: Guard) {
+  const { environments, keyLives, store } = installation
+  return async (app: FastifyInstance): Promise<void> => {
+    app.addHook('onRequest', app.rateLimit())
+    app.addHook('onRequest', guard.admin)
+    await app.register(environmentRoutes, { environments, store, refresh: keyring.refresh })
+    await app.register(keyRoutes, { keyLives, store, now, refresh: keyring.refresh })
   }
 }
 

@@ -28,6 +28,8 @@ interface GuardDeps {
 export interface Guard {
   /** The hook for keys in a header. It runs before the body is read, and refuses keys that a browser sent. */
   before(use: Use): (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
+  /** The hook for routes of the admin key. */
+  admin(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void
   /**
    * The living key that these credentials are, if it may be used for this, from here.
    *
@@ -38,13 +40,15 @@ export interface Guard {
 }
 
 export function createGuard({ keyring, authFailures, requireHttps, log }: GuardDeps): Guard {
-  return { before, admit }
+  return { before, admin, admit }
 
   function before(use: Use) {
     return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
       try {
         const caller = admit(request, readCredentials(request.headers), use)
-        if (isFromBrowser(request.headers)) throw refuseBrowser(caller)
+        if (isFromBrowser(request.headers) && !caller.environment.settings.allowBrowserSecrets) {
+          throw refuseBrowser(caller)
+        }
         request.caller = caller
         done()
       } catch (error) {
@@ -53,15 +57,44 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
     }
   }
 
+  function admin(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+    try {
+      admitAdmin(request)
+      done()
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  function admitAdmin(request: FastifyRequest): void {
+    const { headers, ip: address } = request
+    const credentials = readCredentials(headers)
+    if (credentials === undefined) {
+      throw countFailure(
+        new JetonError('key_missing', 'Send the admin key as "Authorization: Bearer ak_…".'),
+        address,
+      )
+    }
+    refusePlainHttp(request)
+    try {
+      keyring.authenticateAdmin(credentials.text)
+    } catch (error) {
+      throw error instanceof JetonError ? countFailure(error, address) : error
+    }
+  }
+
+  function refusePlainHttp(request: FastifyRequest): void {
+    if (!requireHttps || request.protocol === 'https' || isLoopback(request.ip)) return
+    throw new JetonError(
+      'https_required',
+      'A secret was sent over plain HTTP. Use HTTPS, and replace this key.',
+    )
+  }
+
   function admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller {
     const { headers, ip: address, id: requestId } = request
     if (credentials === undefined) throw countFailure(keyMissing(), address)
-    if (requireHttps && request.protocol !== 'https' && !isLoopback(address)) {
-      throw new JetonError(
-        'https_required',
-        'A secret key was sent over plain HTTP. Use HTTPS, and replace this key.',
-      )
-    }
+    refusePlainHttp(request)
     const caller = authenticate(credentials, address)
     const { ceiling } = caller
     if (!admitsAddress(ceiling, address)) {
@@ -83,7 +116,7 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
 
   // Turns further failures of a network into 429. A living key never gets here, whatever its address did.
   function countFailure(error: JetonError, address: string): JetonError {
-    if (error.error === 'store_unavailable') return error
+    if (error.error === 'store_unavailable' || error.error === 'environment_archived') return error
     const network = normalizeIP(address)
     const { limited, failures, retryAfterSeconds } = authFailures.count(network)
     if (!limited) {

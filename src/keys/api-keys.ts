@@ -1,5 +1,4 @@
 import { digestOfKey, hintOfKey, KEY_RANDOM_BYTES, writeKey } from '../domain/api-key.ts'
-import type { Grant } from '../domain/grant.ts'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import type { Seams } from '../seams.ts'
 import type { AdminKey, ApiKey, Environment } from '../store/store.ts'
@@ -10,12 +9,18 @@ export interface NewKey<Row> {
   readonly text: string
 }
 
+/** A key that a call made, now or when it came the first time: its text is only there in the first answer. */
+export interface MadeKey {
+  readonly row: ApiKey
+  readonly text: string | undefined
+}
+
 /** Makes a secret or publishable key for an environment. */
 export function generateApiKey(
   kind: ApiKey['kind'],
   environment: Environment,
   seams: Seams,
-  grant?: Grant,
+  carried: Partial<Pick<ApiKey, 'name' | 'grant' | 'access' | 'createdAt' | 'expiresAt'>> = {},
 ): NewKey<ApiKey> {
   const text = writeKey(kind, environment.tag, seams.random(KEY_RANDOM_BYTES))
   const row = {
@@ -25,15 +30,16 @@ export function generateApiKey(
     digest: digestOfKey(text),
     hint: hintOfKey(text),
     text: kind === 'publishable' ? text : undefined,
-    grant,
-    access: undefined,
     name: undefined,
+    grant: undefined,
+    access: undefined,
     createdAt: seams.now(),
     expiresAt: undefined,
     revokedAt: undefined,
     exposedAt: undefined,
     successorId: undefined,
     lastUsedAt: undefined,
+    ...carried,
   }
   return { row, text }
 }

@@ -4,8 +4,17 @@ import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.t
 import { iceUrlFault } from '../domain/turn.ts'
 import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
-import type { ApiKey, ChangeSet, Environment, SigningAlgorithm, SigningKey, Store } from '../store/store.ts'
+import type {
+  ApiKey,
+  ChangeSet,
+  Environment,
+  EnvironmentSettings,
+  SigningAlgorithm,
+  SigningKey,
+  Store,
+} from '../store/store.ts'
 import { generateAdminKey, generateApiKey } from './api-keys.ts'
+import { onceOnly, type RepeatableCall } from './idempotency.ts'
 import type { Sealer } from './sealing.ts'
 import { generateEd25519Key, generateHs256Key, importSigningKey } from './signing-keys.ts'
 import { sealTurn } from './turn.ts'
@@ -17,6 +26,9 @@ export interface NewEnvironment {
   readonly secretKey: string
   readonly publishableKey: string
 }
+
+/** The same, now or when the call came the first time: the secret key is only there in the first answer. */
+export type MadeEnvironment = Omit<NewEnvironment, 'secretKey'> & { readonly secretKey: string | undefined }
 
 /** What the very first start makes outside production. */
 export interface FirstRun extends NewEnvironment {
@@ -33,17 +45,20 @@ export interface Environments {
    * @throws JetonError `body_invalid` for a name or tag that cannot be, `conflict` for a name in use
    */
   create(name: string, options?: EnvironmentOptions): Promise<NewEnvironment>
+  /** The same for a call that may come twice; see `onceOnly`. */
+  createOnce(name: string, options: EnvironmentOptions, call: RepeatableCall): Promise<MadeEnvironment>
   /**
-   * Makes the environment `Development`, and an admin key unless one is configured, if there is no environment at
-   * all; `undefined` when there is.
+   * Makes the environment `Development`, and an admin key if one is wanted, if there is no environment at all;
+   * `undefined` when there is.
    */
-  createFirst(configuredAdminKey: string | undefined): Promise<FirstRun | undefined>
+  createFirst(options: { adminKey: boolean }): Promise<FirstRun | undefined>
   /**
-   * Says what signs all tokens of an environment from now on; `undefined` leaves it to each format.
+   * Renames an environment, changes its settings or what signs its tokens, archives or restores it. Members that are
+   * left out stay as they are.
    *
-   * @throws JetonError `not_found`
+   * @throws JetonError `not_found`, `body_invalid` for a name that cannot be, `conflict` for a name in use
    */
-  setSigningAlgorithm(id: string, algorithm: SigningAlgorithm | undefined): Promise<void>
+  update(id: string, change: EnvironmentUpdate): Promise<Environment>
   /**
    * Gives an environment a TURN server, or with `undefined` takes it away. The secret is kept sealed.
    *
@@ -61,6 +76,16 @@ export interface Environments {
   ): Promise<void>
 }
 
+export interface EnvironmentUpdate {
+  readonly name?: string | undefined
+  /** `null` leaves it to each format. */
+  readonly signingAlgorithm?: SigningAlgorithm | null | undefined
+  /** Takes the place of all settings before. */
+  readonly settings?: EnvironmentSettings | undefined
+  /** An archived environment mints nothing; what it was comes back when it is restored. */
+  readonly archived?: boolean | undefined
+}
+
 export interface EnvironmentOptions {
   readonly tag?: string | undefined
   readonly signingAlgorithm?: SigningAlgorithm | undefined
@@ -73,31 +98,44 @@ interface EnvironmentsDeps {
 }
 
 export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): Environments {
-  return { create, createFirst, setSigningAlgorithm, setTurn, importSigningKey: takeIn }
+  return { create, createOnce, createFirst, update, setTurn, importSigningKey: takeIn }
 
   async function create(name: string, options: EnvironmentOptions = {}): Promise<NewEnvironment> {
-    const { tag = DEFAULT_TAG, signingAlgorithm } = options
-    const issues = [
-      { path: 'name', message: nameFault(name) },
-      { path: 'tag', message: tagFault(tag) },
-    ].flatMap(({ path, message }) => (message === undefined ? [] : [{ path, message }]))
-    if (issues.length > 0) {
-      throw new JetonError('body_invalid', issues.map(({ message }) => message).join(' '), { issues })
-    }
-    const draft = await draftEnvironment(name, tag, signingAlgorithm)
-    try {
-      await store.change((changes) => insert(changes, draft))
-    } catch (error) {
-      if (!(error instanceof JetonError) || error.error !== 'conflict') throw error
-      throw new JetonError('conflict', `An environment named "${name}" is there already.`, { cause: error })
-    }
+    const draft = await draftEnvironment(name, options)
+    await nameConflict(name, () => store.change((changes) => insert(changes, draft)))
     return draft.made
   }
 
-  async function createFirst(configuredAdminKey: string | undefined): Promise<FirstRun | undefined> {
+  async function createOnce(
+    name: string,
+    options: EnvironmentOptions,
+    call: RepeatableCall,
+  ): Promise<MadeEnvironment> {
+    const draft = await draftEnvironment(name, options)
+    const steps = (changes: ChangeSet) => ({
+      work: async (): Promise<MadeEnvironment> => {
+        await insert(changes, draft)
+        return draft.made
+      },
+      ids: ({ environment, keyId, publishableKey }: MadeEnvironment) => [
+        environment.id,
+        keyId,
+        publishableKey,
+      ],
+      again: async ([id = '', keyId = '', publishableKey = '']: readonly string[]) => {
+        const environment = await needEnvironment(changes, id)
+        return { environment, keyId, publishableKey, secretKey: undefined }
+      },
+    })
+    return await nameConflict(name, () =>
+      store.change((changes) => onceOnly(changes, call, seams.now(), steps(changes))),
+    )
+  }
+
+  async function createFirst(options: { adminKey: boolean }): Promise<FirstRun | undefined> {
     if ((await store.listEnvironments()).length > 0) return undefined
-    const draft = await draftEnvironment('Development', 'dev')
-    const admin = configuredAdminKey === undefined ? generateAdminKey(seams) : undefined
+    const draft = await draftEnvironment('Development', { tag: 'dev' })
+    const admin = options.adminKey ? generateAdminKey(seams) : undefined
     return await store.change(async (changes) => {
       // Asked again inside: another process may have been first.
       if ((await changes.countEnvironments()) > 0) return undefined
@@ -107,11 +145,24 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
     })
   }
 
-  async function setSigningAlgorithm(
-    id: string,
-    signingAlgorithm: SigningAlgorithm | undefined,
-  ): Promise<void> {
-    await store.change((changes) => changes.updateEnvironment(id, { signingAlgorithm }))
+  async function update(id: string, asked: EnvironmentUpdate): Promise<Environment> {
+    const { name, signingAlgorithm, settings, archived } = asked
+    if (name !== undefined) refuseNames([{ path: 'name', message: nameFault(name) }])
+    return await nameConflict(name ?? '', () =>
+      store.change(async (changes) => {
+        const environment = await needEnvironment(changes, id)
+        const change = {
+          ...(name === undefined ? {} : { name }),
+          ...(signingAlgorithm === undefined ? {} : { signingAlgorithm: signingAlgorithm ?? undefined }),
+          ...(settings === undefined ? {} : { settings }),
+          ...(archived === undefined
+            ? {}
+            : { archivedAt: archived ? (environment.archivedAt ?? seams.now()) : undefined }),
+        }
+        await changes.updateEnvironment(id, change)
+        return { ...environment, ...change }
+      }),
+    )
   }
 
   async function setTurn(
@@ -142,11 +193,12 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
   }
 
   // Made before the transaction begins, so that it holds the database's lock for the writes alone.
-  async function draftEnvironment(
-    name: string,
-    tag: string,
-    signingAlgorithm?: SigningAlgorithm,
-  ): Promise<Draft> {
+  async function draftEnvironment(name: string, options: EnvironmentOptions): Promise<Draft> {
+    const { tag = DEFAULT_TAG, signingAlgorithm } = options
+    refuseNames([
+      { path: 'name', message: nameFault(name) },
+      { path: 'tag', message: tagFault(tag) },
+    ])
     const id = writeIdentifier('env', seams.random(IDENTIFIER_RANDOM_BYTES))
     const environment = {
       id,
@@ -158,13 +210,32 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
       createdAt: seams.now(),
       archivedAt: undefined,
     }
-    const secret = generateApiKey('secret', environment, seams)
-    const publishable = generateApiKey('publishable', environment, seams)
+    // All of one moment: that tells the pair of the beginning from keys that came later.
+    const secret = generateApiKey('secret', environment, seams, { createdAt: environment.createdAt })
+    const publishable = generateApiKey('publishable', environment, seams, {
+      createdAt: environment.createdAt,
+    })
     return {
       made: { environment, keyId: secret.row.id, secretKey: secret.text, publishableKey: publishable.text },
       apiKeys: [secret.row, publishable.row],
       signingKeys: [generateHs256Key(id, sealer, seams), await generateEd25519Key(id, sealer, seams)],
     }
+  }
+}
+
+function refuseNames(faults: readonly { path: string; message: string | undefined }[]): void {
+  const issues = faults.flatMap(({ path, message }) => (message === undefined ? [] : [{ path, message }]))
+  if (issues.length === 0) return
+  throw new JetonError('body_invalid', issues.map(({ message }) => message).join(' '), { issues })
+}
+
+// The store knows that something unique is there already; here it can only be the name.
+async function nameConflict<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof JetonError) || error.cause === undefined || error.error !== 'conflict') throw error
+    throw new JetonError('conflict', `An environment named "${name}" is there already.`, { cause: error })
   }
 }
 

@@ -1,6 +1,8 @@
-import { digestOfKey, kindOfKey } from '../domain/api-key.ts'
+import { timingSafeEqual } from 'node:crypto'
+import { digestOfKey, type KeyKind, kindOfKey } from '../domain/api-key.ts'
 import { JetonError } from '../domain/errors.ts'
 import { type Ceiling, ceilingOf, type Grant } from '../domain/grant.ts'
+import { stateOf } from '../domain/key-life.ts'
 import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
 import type { ApiKey, Environment, SigningKey, Store } from '../store/store.ts'
@@ -30,10 +32,16 @@ export interface Keyring {
    * The living secret key that these credentials are.
    *
    * @throws JetonError `key_malformed` `key_unknown` `key_kind_wrong` `key_revoked` `key_expired`
-   *   `cannot_mint_with_token`, or
+   *   `cannot_mint_with_token` `environment_archived`, or
    *   `store_unavailable` when the keys could not be checked for too long
    */
   authenticate(credentials: Credentials): Caller
+  /**
+   * Lets a living admin key through.
+   *
+   * @throws JetonError `key_malformed` `key_unknown` `key_kind_wrong`
+   */
+  authenticateAdmin(text: string): void
   /**
    * What signs tokens of a format now: the key that was imported for it, else one of the environment's own with the
    * algorithm that the environment prescribes, else with the format's.
@@ -58,6 +66,8 @@ interface KeyringDeps {
   readonly sealer: Sealer
   readonly seams: Seams
   readonly staleKeysSeconds: number
+  /** The texts of the admin keys that are configured. */
+  readonly adminKeys: readonly string[]
 }
 
 /** A JWT in compact form, or a client token that carries one. */
@@ -69,7 +79,7 @@ const UNLIMITED = ceilingOf({})
 /** Longer than this without a successful read and a change elsewhere may not have arrived here. */
 const FRESH_MS = 1_000
 
-export function createKeyring({ store, sealer, seams, staleKeysSeconds }: KeyringDeps): Keyring {
+export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKeys }: KeyringDeps): Keyring {
   const environments = new Map<string, Environment>()
   const keysByDigest = new Map<string, ApiKey>()
   const signingKeys = new Map<string, SigningKey[]>()
@@ -77,11 +87,13 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds }: Keyrin
   const signers = new WeakMap<SigningKey, Signer>()
   const turns = new WeakMap<Environment, Turn>()
   const ceilings = new WeakMap<Grant, Ceiling>()
+  const configuredAdmins = adminKeys.map(digestOfKey)
+  let storedAdmins: readonly string[] = []
   let revision = 0
   let readAt = Number.NEGATIVE_INFINITY
   let lastRead = Promise.resolve()
 
-  return { authenticate, signer, turn, flagExposed, refresh, state, canSign }
+  return { authenticate, authenticateAdmin, signer, turn, flagExposed, refresh, state, canSign }
 
   function authenticate({ text, keyId }: Credentials): Caller {
     if (state() === 'stale') {
@@ -95,11 +107,26 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds }: Keyrin
       throw new JetonError('key_unknown', 'The key id and the secret do not belong together.')
     }
     refuseEnded(key, seams.now())
+    if (environment.archivedAt !== undefined) {
+      throw new JetonError('environment_archived', 'This environment is archived and mints nothing.')
+    }
     return {
       key,
       environment,
       ceiling: key.grant === undefined ? UNLIMITED : once(ceilings, key.grant, ceilingOf),
     }
+  }
+
+  function authenticateAdmin(text: string): void {
+    const digest = Buffer.from(digestOfKey(text))
+    const matches = [...configuredAdmins, ...storedAdmins].filter((known) =>
+      timingSafeEqual(Buffer.from(known), digest),
+    )
+    if (matches.length > 0) return
+    const kind = kindOfKey(text)
+    if (kind === undefined) throw malformed()
+    if (kind !== 'admin') throw wrongKind(kind, 'an admin key (ak_…)')
+    throw new JetonError('key_unknown', 'No admin key like this is known here.')
   }
 
   function signer(environment: Environment, { name, algorithm }: Pick<Format, 'name' | 'algorithm'>): Signer {
@@ -139,6 +166,7 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds }: Keyrin
     for (const environment of changes.environments) environments.set(environment.id, environment)
     for (const key of changes.apiKeys) keysByDigest.set(key.digest, key)
     for (const key of changes.signingKeys) addSigningKey(key)
+    if (changes.revision !== revision) storedAdmins = changes.adminKeys.map(({ digest }) => digest)
     revision = changes.revision
     readAt = startedAt
   }
@@ -178,25 +206,23 @@ function notFound(text: string): JetonError {
     )
   }
   const kind = kindOfKey(text)
-  if (kind === undefined) {
-    return new JetonError('key_malformed', 'The key is mistyped or cut short: its checksum does not match.')
-  }
+  if (kind === undefined) return malformed()
   if (kind !== 'secret') return wrongKind(kind)
   return new JetonError('key_unknown', 'No key like this exists here.')
 }
 
-function wrongKind(kind: 'publishable' | 'admin'): JetonError {
-  return new JetonError(
-    'key_kind_wrong',
-    `This is ${kind === 'admin' ? 'an admin' : 'a publishable'} key; a secret key (sk_…) is needed here.`,
-  )
+function malformed(): JetonError {
+  return new JetonError('key_malformed', 'The key is mistyped or cut short: its checksum does not match.')
+}
+
+const NAMES = { secret: 'a secret', publishable: 'a publishable', admin: 'an admin' } as const
+
+function wrongKind(kind: KeyKind, needed = 'a secret key (sk_…)'): JetonError {
+  return new JetonError('key_kind_wrong', `This is ${NAMES[kind]} key; ${needed} is needed here.`)
 }
 
 function refuseEnded(key: ApiKey, now: number): void {
-  if (key.revokedAt !== undefined && key.revokedAt <= now) {
-    throw new JetonError('key_revoked', 'The key was revoked.')
-  }
-  if (key.expiresAt !== undefined && key.expiresAt <= now) {
-    throw new JetonError('key_expired', 'The key has expired.')
-  }
+  const state = stateOf(key, now)
+  if (state === 'revoked') throw new JetonError('key_revoked', 'The key was revoked.')
+  if (state === 'expired') throw new JetonError('key_expired', 'The key has expired.')
 }

@@ -2,7 +2,7 @@ import { createBudget } from '../domain/containment.ts'
 import { JetonError } from '../domain/errors.ts'
 import { type Excess, excessOf, type Needs } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
-import type { Lifetime } from '../formats/format.ts'
+import type { Format } from '../formats/format.ts'
 import type { Caller } from '../keys/keyring.ts'
 import type { CountState, Decision, Limiter } from '../limits/limiter.ts'
 
@@ -32,13 +32,24 @@ export function beyondGrant({ member, asked, allowed }: Excess): JetonError {
   return new JetonError('beyond_grant', message, { issues: [{ path: member, message }] })
 }
 
-/** A token's life: what was asked, else the format's default, cut to the key's longest. */
+/**
+ * A token's life: what was asked, else the environment's or the format's default, cut to the longest that the key and
+ * the environment allow.
+ *
+ * @throws JetonError `beyond_grant` when more than that was asked
+ */
 export function ttlWithin(
   asked: number | undefined,
-  { defaultSeconds }: Lifetime,
-  { ceiling }: Caller,
+  { name, lifetime }: Pick<Format, 'name' | 'lifetime'>,
+  { ceiling, environment }: Caller,
 ): number {
-  return asked ?? Math.min(defaultSeconds, ceiling.grant.maxTtlSeconds ?? defaultSeconds)
+  const own = environment.settings.lifetimes?.[name]
+  const { longestSeconds: most } = lifetime
+  const longest = Math.min(own?.longestSeconds ?? most, ceiling.grant.maxTtlSeconds ?? most)
+  if (asked !== undefined && asked > longest) {
+    throw beyondGrant({ member: 'maxTtlSeconds', asked: `${asked}`, allowed: [`${longest}`] })
+  }
+  return asked ?? Math.min(own?.defaultSeconds ?? lifetime.defaultSeconds, longest)
 }
 
 interface AdmissionDeps {
@@ -58,12 +69,12 @@ export interface Admission {
 export function createAdmission({ limiter, limits }: AdmissionDeps): Admission {
   return { admit }
 
-  async function admit({ key }: Caller, subject: string | undefined): Promise<Decision> {
+  async function admit({ key, environment }: Caller, subject: string | undefined): Promise<Decision> {
     const ofKey = { policy: 'key', id: key.id, limit: limits.secretKey } as const
     const ofSubject = {
       policy: 'subject',
       id: `${key.environmentId}:${subject}`,
-      limit: limits.subject,
+      limit: environment.settings.subjectLimit ?? limits.subject,
     } as const
     const decision = await limiter.take(subject === undefined ? [ofKey] : [ofSubject, ofKey])
     if (decision.refusedBy !== undefined) throw limitReached(decision.refusedBy, decision)

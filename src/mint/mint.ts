@@ -65,8 +65,8 @@ export function createMint({ keyring, admission, journal, seams, publicUrl }: Mi
   ): Promise<Issued> {
     const now = Math.floor(seams.now() / 1000)
     const asked = format.askedTtlSeconds(request, now)
-    refuseBeyondGrant(caller, { ...format.needs(request), format: format.name, ttlSeconds: asked })
-    const ttlSeconds = ttlWithin(asked, format.lifetime, caller)
+    refuseBeyondGrant(caller, { ...format.needs(request), format: format.name })
+    const ttlSeconds = ttlWithin(asked, format, caller)
     const subject = format.subject(request)
     const context = contextOf(caller, subject, now, now + ttlSeconds)
     const own = format.claims(request, context)

@@ -43,8 +43,8 @@ export function createTurnMint({ keyring, admission, journal, seams }: TurnMintD
     async issue({ subject, ttlSeconds: asked }, caller) {
       const turn = keyring.turn(caller.environment)
       if (turn === undefined) throw new JetonError('not_found', 'This environment has no TURN server.')
-      refuseBeyondGrant(caller, { format: channels.name, ttlSeconds: asked })
-      const ttlSeconds = ttlWithin(asked, TURN_LIFETIME, caller)
+      refuseBeyondGrant(caller, { format: channels.name })
+      const ttlSeconds = ttlWithin(asked, channels, caller)
       const expiresAt = Math.floor(seams.now() / 1000) + ttlSeconds
       const limits = await admission.admit(caller, subject)
       const iceServer = turn.credentialsFor(subject, expiresAt)

@@ -24,7 +24,17 @@ const ONLY_ROW = 1
 export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: unknown) => boolean): Store {
   const db = new Kysely<Schema>({ dialect, plugins: [new CamelCasePlugin()] })
 
-  return { prepare, sealedDataKey, change, changesSince, listEnvironments, listApiKeys, noteUses, close }
+  return {
+    prepare,
+    sealedDataKey,
+    change,
+    changesSince,
+    listEnvironments,
+    listApiKeys,
+    findEnvironment,
+    noteUses,
+    close,
+  }
 
   async function sealedDataKey() {
     await refuseNewer(db)
@@ -59,7 +69,8 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
   async function changesSince(since: number) {
     // The revision is read first: a change that lands in between is read now and, harmlessly, once more later.
     const { value } = await db.selectFrom('revision').select('value').executeTakeFirstOrThrow()
-    if (value === since) return { revision: value, environments: [], apiKeys: [], signingKeys: [] }
+    if (value === since)
+      return { revision: value, environments: [], apiKeys: [], signingKeys: [], adminKeys: [] }
     const environments = await db
       .selectFrom('environment')
       .selectAll()
@@ -72,16 +83,25 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
       environments: z.array(environmentRow).parse(environments),
       apiKeys: z.array(apiKeyRow).parse(apiKeys),
       signingKeys: z.array(signingKeyRow).parse(signingKeys),
+      adminKeys: await db.selectFrom('adminKey').selectAll().execute(),
     }
   }
 
-  async function listEnvironments() {
-    const rows = await db.selectFrom('environment').selectAll().orderBy('createdAt').orderBy('id').execute()
-    return z.array(environmentRow).parse(rows)
+  async function listEnvironments(page?: { after?: string | undefined; limit: number }) {
+    const all = db.selectFrom('environment').selectAll()
+    if (page === undefined) {
+      return z.array(environmentRow).parse(await all.orderBy('createdAt').orderBy('id').execute())
+    }
+    const some = page.after === undefined ? all : all.where('id', '>', page.after)
+    return z.array(environmentRow).parse(await some.orderBy('id').limit(page.limit).execute())
   }
 
   async function listApiKeys(environmentId: string | undefined) {
     return await apiKeysOf(db, environmentId)
+  }
+
+  async function findEnvironment(id: string) {
+    return await environmentOf(db, id)
   }
 
   async function noteUses(uses: ReadonlyMap<string, number>) {
@@ -120,12 +140,7 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
       await transaction.insertInto('adminKey').values(adminKeyToRow(key)).execute()
     },
     async findEnvironment(id) {
-      const row = await transaction
-        .selectFrom('environment')
-        .selectAll()
-        .where('id', '=', id)
-        .executeTakeFirst()
-      return row === undefined ? undefined : environmentRow.parse(row)
+      return await environmentOf(transaction, id)
     },
     async insertEnvironment(environment) {
       await transaction
@@ -143,6 +158,21 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
       await transaction
         .insertInto('signingKey')
         .values({ ...signingKeyToRow(key), revision })
+        .execute()
+    },
+    async findIdempotentCall(id, since) {
+      return await transaction
+        .selectFrom('idempotentCall')
+        .selectAll()
+        .where('id', '=', id)
+        .where('createdAt', '>', since)
+        .executeTakeFirst()
+    },
+    async keepIdempotentCall(call, since) {
+      await transaction.deleteFrom('idempotentCall').where('createdAt', '<=', since).execute()
+      await transaction
+        .insertInto('idempotentCall')
+        .values({ ...call })
         .execute()
     },
     async findApiKey(id) {
@@ -187,6 +217,11 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
         .execute()
     },
   }
+}
+
+async function environmentOf(db: Kysely<Schema>, id: string) {
+  const row = await db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirst()
+  return row === undefined ? undefined : environmentRow.parse(row)
 }
 
 async function apiKeysOf(db: Kysely<Schema>, environmentId: string | undefined) {

@@ -84,6 +84,7 @@ export interface Schema {
   dataKey: { id: number; sealed: string }
   adminKey: { digest: string; hint: string; createdAt: number }
   environment: Revised<z.input<typeof environmentRow>>
+  idempotentCall: { id: string; fingerprint: string; result: string; createdAt: number }
   apiKey: Revised<z.input<typeof apiKeyRow>>
   signingKey: Revised<z.input<typeof signingKeyRow>>
 }

@@ -19,7 +19,7 @@ export interface Environment {
 /** What an environment does otherwise than by default. A member that is left out is the default. */
 export interface EnvironmentSettings {
   /** By format; never above the format's own. */
-  readonly lifetimes?: Readonly<Record<string, LifetimeSettings>> | undefined
+  readonly lifetimes?: Readonly<Record<string, LifetimeSettings | undefined>> | undefined
   readonly subjectLimit?: Limit | undefined
   /** Lets browsers use secret keys: for development. */
   readonly allowBrowserSecrets?: boolean | undefined
@@ -109,6 +109,19 @@ export interface Changes {
   readonly environments: readonly Environment[]
   readonly apiKeys: readonly ApiKey[]
   readonly signingKeys: readonly SigningKey[]
+  /** All of them: they are few, and nothing changes them. */
+  readonly adminKeys: readonly AdminKey[]
+}
+
+/** A creating call that was answered. */
+export interface IdempotentCall {
+  /** The caller's `Idempotency-Key`, digested. */
+  readonly id: string
+  /** Tells whether another call with the same key asked for the same. */
+  readonly fingerprint: string
+  /** The answer as JSON, without its secrets. */
+  readonly result: string
+  readonly createdAt: number
 }
 
 export type EnvironmentChange = Partial<
@@ -130,6 +143,10 @@ export interface ChangeSet {
   insertApiKey(key: ApiKey): Promise<void>
   insertSigningKey(key: SigningKey): Promise<void>
   insertAdminKey(key: AdminKey): Promise<void>
+  /** The call with this id, if it was made after `since`. */
+  findIdempotentCall(id: string, since: number): Promise<IdempotentCall | undefined>
+  /** Keeps a call, in place of an older one with its id, and forgets all that are not after `since`. */
+  keepIdempotentCall(call: IdempotentCall, since: number): Promise<void>
   findApiKey(id: string): Promise<ApiKey | undefined>
   /** The secret and publishable keys of an environment, oldest first. */
   listApiKeys(environmentId: string): Promise<readonly ApiKey[]>
@@ -160,7 +177,9 @@ export interface Store {
   change<T>(work: (changes: ChangeSet) => Promise<T>): Promise<T>
   /** What has another revision than `revision`; 0 for everything. */
   changesSince(revision: number): Promise<Changes>
-  listEnvironments(): Promise<readonly Environment[]>
+  findEnvironment(id: string): Promise<Environment | undefined>
+  /** Environments in the order of their ids, after `cursor` if it is given. */
+  listEnvironments(page?: { after?: string | undefined; limit: number }): Promise<readonly Environment[]>
   listApiKeys(environmentId: string | undefined): Promise<readonly ApiKey[]>
   /** Notes when keys were last used, by id. Nothing follows from it, so the revision stays. */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>

@@ -28,12 +28,7 @@ const channels = (...texts: string[]) => ({ channels: texts.map(pattern) })
 
 /** Grant, needs, and the member that is exceeded, if one is. */
 const cases: [string, Grant, Omit<Needs, 'format'>, keyof Grant | undefined][] = [
-  [
-    'an empty grant limits nothing',
-    {},
-    { ...channels('**'), permissions: ['send'], ttlSeconds: 86_400 },
-    undefined,
-  ],
+  ['an empty grant limits nothing', {}, { ...channels('**'), permissions: ['send'] }, undefined],
   ['a channel within', { channels: ['room-*'] }, channels('room-1', 'room-4*'), undefined],
   ['one channel beyond among many', { channels: ['room-*'] }, channels('room-1', 'admin'), 'channels'],
   ['a channel that reaches across a /', { channels: ['room-*'] }, channels('room-**'), 'channels'],
@@ -61,9 +56,6 @@ const cases: [string, Grant, Omit<Needs, 'format'>, keyof Grant | undefined][] =
   ['a model within', { models: ['a', 'b'] }, { models: ['b'] }, undefined],
   ['a model beyond', { models: ['a'] }, { models: ['A'] }, 'models'],
   ['an origin beyond', { origins: ['https://x'] }, { origins: ['https://y'] }, 'origins'],
-  ['a life within', { maxTtlSeconds: 600 }, { ttlSeconds: 600 }, undefined],
-  ['a life beyond', { maxTtlSeconds: 600 }, { ttlSeconds: 601 }, 'maxTtlSeconds'],
-  ['a life that was not asked for', { maxTtlSeconds: 600 }, {}, undefined],
   ['a format within', { formats: ['channels'] }, {}, undefined],
   ['a format beyond', { formats: ['user'] }, {}, 'formats'],
   ['no formats at all', { formats: [] }, {}, 'formats'],

@@ -7,8 +7,8 @@ import type { Grant } from '../../src/domain/grant.ts'
 import { type App, buildApp } from '../../src/http/app.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments, type Environments, type NewEnvironment } from '../../src/keys/environments.ts'
+import { createKeyLives } from '../../src/keys/key-lives.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
-import { createSecretKeys } from '../../src/keys/secret-keys.ts'
 import { createLog } from '../../src/log.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -43,10 +43,10 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   const sealer = await openDataKey(store, seams.random(32), seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('Test')
-  const secretKeys = createSecretKeys({ store, seams })
-  const installation = { store, sealer, environments, secretKeys, close: () => store.close() }
+  const keyLives = createKeyLives({ store, seams })
+  const installation = { store, sealer, environments, keyLives, close: () => store.close() }
   const services = await startServices(config, installation, seams, log)
-  const app = await buildApp({ config, log, ...services })
+  const app = await buildApp({ config, log, ...services, installation, now: seams.now })
   t.after(async () => {
     await app.server.close()
     services.stop()
@@ -66,7 +66,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   }
 
   async function keyWith(grant: Grant) {
-    const { text } = await secretKeys.create(made.environment.id, grant)
+    const { text } = await keyLives.create(made.environment.id, { kind: 'secret', grant })
     await services.keyring.refresh()
     return { authorization: `Bearer ${text}` }
   }

@@ -18,7 +18,8 @@ async function setup(t: TestContext) {
   const sealer = await openDataKey(store, seams.random(32), seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('One')
-  const keyringOver = (used: Store) => createKeyring({ store: used, sealer, seams, staleKeysSeconds: 30 })
+  const keyringOver = (used: Store) =>
+    createKeyring({ store: used, sealer, seams, staleKeysSeconds: 30, adminKeys: [] })
   const keyring = keyringOver(store)
   await keyring.refresh()
   const addKey = async (change: Partial<ApiKey>) => {
@@ -135,11 +136,13 @@ describe('the keyring', () => {
 
   it('signs every format with what the environment prescribes', async (t) => {
     const { keyring, environments, made } = await setup(t)
-    await environments.setSigningAlgorithm(made.environment.id, 'EdDSA')
+    await environments.update(made.environment.id, { signingAlgorithm: 'EdDSA' })
     await keyring.refresh()
     const { environment } = keyring.authenticate({ text: made.secretKey, keyId: undefined })
     assert.equal(keyring.signer(environment, user).algorithm, 'EdDSA')
-    await assert.rejects(environments.setSigningAlgorithm('env_none', 'EdDSA'), { error: 'not_found' })
+    await assert.rejects(environments.update('env_none', { signingAlgorithm: 'EdDSA' }), {
+      error: 'not_found',
+    })
   })
 
   it('signs the one format that a key was imported for with that key', async (t) => {

@@ -19,5 +19,14 @@ export const lifecycle: Migration = {
       .execute()
     await db.schema.alterTable('signing_key').addColumn('signs_until', 'bigint').execute()
     await db.schema.alterTable('signing_key').addColumn('verifies_until', 'bigint').execute()
+
+    // What creating calls with an Idempotency-Key came to, without their secrets.
+    await db.schema
+      .createTable('idempotent_call')
+      .addColumn('id', 'text', (column) => column.primaryKey())
+      .addColumn('fingerprint', 'text', (column) => column.notNull())
+      .addColumn('result', 'text', (column) => column.notNull())
+      .addColumn('created_at', 'bigint', (column) => column.notNull())
+      .execute()
   },
 }

@@ -1,0 +1,68 @@
+import { hash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { JetonError } from '../domain/errors.ts'
+import { stateOf } from '../domain/key-life.ts'
+import type { RepeatableCall } from '../keys/idempotency.ts'
+import type { ApiKey, Environment } from '../store/store.ts'
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
+
+/**
+ * The call of a request that carries an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), or `undefined`.
+ *
+ * @throws JetonError `body_invalid` for a key that is none
+ */
+export function repeatableCall(request: FastifyRequest): RepeatableCall | undefined {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return undefined
+  if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
+    throw new JetonError(
+      'body_invalid',
+      'The Idempotency-Key must be 1 to 255 printable characters without spaces.',
+    )
+  }
+  const asked = `${request.method} ${request.url} ${JSON.stringify(request.body ?? null)}`
+  return { id: hash('sha256', key, 'base64url'), fingerprint: hash('sha256', asked, 'base64url') }
+}
+
+/** What the admin API shows of an environment. All times are unix seconds. */
+export function showEnvironment({ id, name, tag, ...environment }: Environment) {
+  return {
+    id,
+    name,
+    tag,
+    state: environment.archivedAt === undefined ? 'active' : 'archived',
+    signingAlgorithm: environment.signingAlgorithm ?? null,
+    settings: environment.settings,
+    turn: environment.turn === undefined ? null : { urls: environment.turn.urls },
+    createdAt: toSeconds(environment.createdAt),
+    archivedAt: toSeconds(environment.archivedAt) ?? null,
+  }
+}
+
+/** What the admin API shows of a key: never the text of a secret one. */
+export function showKey(key: ApiKey, now: number) {
+  return {
+    id: key.id,
+    environmentId: key.environmentId,
+    kind: key.kind,
+    name: key.name ?? null,
+    hint: key.hint,
+    publishableKey: key.text ?? null,
+    state: stateOf(key, now),
+    exposed: key.exposedAt !== undefined,
+    grant: key.grant ?? null,
+    access: key.access ?? null,
+    successorId: key.successorId ?? null,
+    createdAt: toSeconds(key.createdAt),
+    expiresAt: toSeconds(key.expiresAt) ?? null,
+    revokedAt: toSeconds(key.revokedAt) ?? null,
+    lastUsedAt: toSeconds(key.lastUsedAt) ?? null,
+  }
+}
+
+function toSeconds(unixMs: number): number
+function toSeconds(unixMs: number | undefined): number | undefined
+function toSeconds(unixMs: number | undefined): number | undefined {
+  return unixMs === undefined ? undefined : Math.floor(unixMs / 1000)
+}

@@ -1,0 +1,204 @@
+import { JetonError } from '../domain/errors.ts'
+import type { Grant } from '../domain/grant.ts'
+import { endOf, isAlive, MOST_GRACE_SECONDS } from '../domain/key-life.ts'
+import type { Seams } from '../seams.ts'
+import type { Access, ApiKey, ApiKeyChange, ChangeSet, Store } from '../store/store.ts'
+import { generateApiKey, type MadeKey } from './api-keys.ts'
+import { needEnvironment } from './environments.ts'
+import { onceOnly, type RepeatableCall } from './idempotency.ts'
+
+/** What a new key is to carry, checked. */
+export interface KeyDraft {
+  readonly kind: ApiKey['kind']
+  readonly name?: string | undefined
+  readonly grant?: Grant | undefined
+  readonly access?: Access | undefined
+  /** Unix milliseconds. */
+  readonly expiresAt?: number | undefined
+}
+
+/** A secret and a publishable key that were made together. */
+export interface MadePair {
+  readonly secret: MadeKey
+  readonly publishable: MadeKey
+}
+
+/** Created → (expiring) → revoked: what changes secret and publishable keys. An ended key stays listed. */
+export interface KeyLives {
+  /** @throws JetonError `not_found` for the environment, `body_invalid` for what this kind does not carry */
+  create(environmentId: string, draft: KeyDraft, call?: RepeatableCall): Promise<MadeKey>
+  /** @throws JetonError `not_found`, `body_invalid` for what its kind does not carry, `conflict` when it has ended */
+  update(id: string, change: Pick<ApiKeyChange, 'name' | 'grant' | 'access' | 'expiresAt'>): Promise<ApiKey>
+  /** Ends a key at once. Ending one that has ended already is no error. @throws JetonError `not_found` */
+  revoke(id: string): Promise<ApiKey>
+  /**
+   * Makes a successor that carries what the key carried, and ends the key: at once, or after a grace that never pushes
+   * an earlier end out.
+   *
+   * @throws JetonError `not_found`, or `conflict` when the key has ended or was rotated already: of two rotations at
+   *   the same moment one makes the successor
+   */
+  rotate(id: string, graceSeconds?: number, call?: RepeatableCall): Promise<MadeKey>
+  /**
+   * Ends a leaked key in one step: revoked at once, or rotated with grace. It stays flagged as exposed.
+   *
+   * @throws JetonError as `revoke` and `rotate`
+   */
+  reportLeak(
+    id: string,
+    how: { readonly action: 'revoke' | 'rotate'; readonly graceSeconds: number },
+  ): Promise<{ key: ApiKey; successor: MadeKey | undefined }>
+  /**
+   * Rotates the two keys that were made with the environment, or those that took their place.
+   *
+   * @throws JetonError `not_found`, or `conflict` when one of them has ended without a successor
+   */
+  rotatePair(environmentId: string, graceSeconds?: number, call?: RepeatableCall): Promise<MadePair>
+}
+
+interface KeyLivesDeps {
+  readonly store: Store
+  readonly seams: Seams
+}
+
+export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
+  return { create, update, revoke, rotate, reportLeak, rotatePair }
+
+  function create(
+    environmentId: string,
+    { kind, ...carried }: KeyDraft,
+    call?: RepeatableCall,
+  ): Promise<MadeKey> {
+    return store.change(async (changes) => {
+      const environment = await needEnvironment(changes, environmentId)
+      refuseMisfit(kind, carried)
+      return await makeOnce(changes, call, async () => {
+        const made = generateApiKey(kind, environment, seams, carried)
+        await changes.insertApiKey(made.row)
+        return made
+      })
+    })
+  }
+
+  function update(id: string, change: Parameters<KeyLives['update']>[1]): Promise<ApiKey> {
+    return store.change(async (changes) => {
+      const key = await needKey(changes, id)
+      refuseMisfit(key.kind, change)
+      if (!isAlive(key, seams.now()))
+        throw new JetonError('conflict', 'The key has ended and stays as it is.')
+      await changes.updateApiKey(id, change)
+      return { ...key, ...change }
+    })
+  }
+
+  function revoke(id: string): Promise<ApiKey> {
+    return store.change(async (changes) => {
+      const key = await needKey(changes, id)
+      if (key.revokedAt !== undefined) return key
+      const change = { revokedAt: seams.now() }
+      await changes.updateApiKey(id, change)
+      return { ...key, ...change }
+    })
+  }
+
+  function rotate(id: string, graceSeconds = 0, call?: RepeatableCall): Promise<MadeKey> {
+    return store.change(async (changes) => {
+      const key = await needKey(changes, id)
+      return await makeOnce(changes, call, () => succeed(changes, key, graceSeconds))
+    })
+  }
+
+  function reportLeak(id: string, { action, graceSeconds }: Parameters<KeyLives['reportLeak']>[1]) {
+    return store.change(async (changes) => {
+      const leaked = await needKey(changes, id)
+      const now = seams.now()
+      const successor = action === 'rotate' ? await succeed(changes, leaked, graceSeconds) : undefined
+      const end = action === 'revoke' && leaked.revokedAt === undefined ? { revokedAt: now } : {}
+      await changes.updateApiKey(id, { ...end, exposedAt: leaked.exposedAt ?? now })
+      return { key: await needKey(changes, id), successor }
+    })
+  }
+
+  function rotatePair(environmentId: string, graceSeconds = 0, call?: RepeatableCall): Promise<MadePair> {
+    return store.change(async (changes) => {
+      const { createdAt } = await needEnvironment(changes, environmentId)
+      const keys = await changes.listApiKeys(environmentId)
+      const first = (kind: ApiKey['kind']) =>
+        latestOf(
+          keys,
+          keys.find((key) => key.kind === kind && key.createdAt === createdAt),
+        )
+      return await onceOnly<MadePair>(changes, call, seams.now(), {
+        work: async () => ({
+          secret: await succeed(changes, first('secret'), graceSeconds),
+          publishable: await succeed(changes, first('publishable'), graceSeconds),
+        }),
+        ids: ({ secret, publishable }) => [secret.row.id, publishable.row.id],
+        again: async ([secret, publishable]) => ({
+          secret: await again(changes, secret),
+          publishable: await again(changes, publishable),
+        }),
+      })
+    })
+  }
+
+  function makeOnce(
+    changes: ChangeSet,
+    call: RepeatableCall | undefined,
+    work: () => Promise<MadeKey>,
+  ): Promise<MadeKey> {
+    return onceOnly(changes, call, seams.now(), {
+      work,
+      ids: ({ row }) => [row.id],
+      again: ([id]) => again(changes, id),
+    })
+  }
+
+  async function succeed(
+    changes: ChangeSet,
+    key: ApiKey | undefined,
+    graceSeconds: number,
+  ): Promise<MadeKey> {
+    const now = seams.now()
+    if (graceSeconds < 0 || graceSeconds > MOST_GRACE_SECONDS) {
+      throw new JetonError('body_invalid', `graceSeconds is 0 to ${MOST_GRACE_SECONDS}.`)
+    }
+    if (key === undefined || key.successorId !== undefined || !isAlive(key, now)) {
+      throw new JetonError('conflict', 'The key has ended or was rotated already.')
+    }
+    const environment = await needEnvironment(changes, key.environmentId)
+    const { name, grant, access } = key
+    const made = generateApiKey(key.kind, environment, seams, { name, grant, access })
+    await changes.insertApiKey(made.row)
+    await changes.updateApiKey(key.id, { ...endOf(key, now, graceSeconds), successorId: made.row.id })
+    return made
+  }
+}
+
+// A grant limits what a secret key mints; a publishable key mints nothing, and carries its access itself.
+function refuseMisfit(kind: ApiKey['kind'], { grant, access }: Pick<ApiKeyChange, 'grant' | 'access'>): void {
+  if (kind === 'secret' && access !== undefined) throw misfit('access', 'only a publishable key carries it')
+  if (kind === 'publishable' && grant !== undefined)
+    throw misfit('grant', 'only a secret key is limited by it')
+}
+
+function misfit(path: string, message: string): JetonError {
+  return new JetonError('body_invalid', `${path}: ${message}.`, { issues: [{ path, message }] })
+}
+
+/** The key at the end of the line that begins with `key`. */
+function latestOf(keys: readonly ApiKey[], key: ApiKey | undefined): ApiKey | undefined {
+  const successor = keys.find(({ id }) => id === key?.successorId)
+  return successor === undefined ? key : latestOf(keys, successor)
+}
+
+async function again(changes: ChangeSet, id = ''): Promise<MadeKey> {
+  const row = await needKey(changes, id)
+  return { row, text: row.text }
+}
+
+async function needKey(changes: ChangeSet, id: string): Promise<ApiKey> {
+  const key = await changes.findApiKey(id)
+  if (key === undefined) throw new JetonError('not_found', 'There is no such key.')
+  return key
+}
