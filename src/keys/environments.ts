@@ -1,31 +1,21 @@
-import { DEFAULT_TAG, nameFault, tagFault } from '../domain/environment.ts'
+import { nameFault } from '../domain/environment.ts'
 import { JetonError } from '../domain/errors.ts'
-import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import { iceUrlFault } from '../domain/turn.ts'
 import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
-import type {
-  ApiKey,
-  ChangeSet,
-  Environment,
-  EnvironmentSettings,
-  SigningAlgorithm,
-  SigningKey,
-  Store,
-} from '../store/store.ts'
-import { generateAdminKey, generateApiKey } from './api-keys.ts'
+import type { ChangeSet, Environment, EnvironmentSettings, SigningAlgorithm, Store } from '../store/store.ts'
+import { generateAdminKey } from './api-keys.ts'
 import { onceOnly, type RepeatableCall } from './idempotency.ts'
+import {
+  draftEnvironment,
+  type EnvironmentOptions,
+  insertDraft,
+  type NewEnvironment,
+  refuseNames,
+} from './new-environment.ts'
 import type { Sealer } from './sealing.ts'
-import { generateEd25519Key, generateHs256Key, importSigningKey } from './signing-keys.ts'
+import { importSigningKey } from './signing-keys.ts'
 import { sealTurn } from './turn.ts'
-
-/** An environment as it was made, with the texts of its keys: the only time that the secret one is seen. */
-export interface NewEnvironment {
-  readonly environment: Environment
-  readonly keyId: string
-  readonly secretKey: string
-  readonly publishableKey: string
-}
 
 /** The same, now or when the call came the first time: the secret key is only there in the first answer. */
 export type MadeEnvironment = Omit<NewEnvironment, 'secretKey'> & { readonly secretKey: string | undefined }
@@ -86,11 +76,6 @@ export interface EnvironmentUpdate {
   readonly archived?: boolean | undefined
 }
 
-export interface EnvironmentOptions {
-  readonly tag?: string | undefined
-  readonly signingAlgorithm?: SigningAlgorithm | undefined
-}
-
 interface EnvironmentsDeps {
   readonly store: Store
   readonly sealer: Sealer
@@ -101,8 +86,8 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
   return { create, createOnce, createFirst, update, setTurn, importSigningKey: takeIn }
 
   async function create(name: string, options: EnvironmentOptions = {}): Promise<NewEnvironment> {
-    const draft = await draftEnvironment(name, options)
-    await nameConflict(name, () => store.change((changes) => insert(changes, draft)))
+    const draft = await draftEnvironment(name, options, { sealer, seams })
+    await nameConflict(name, () => store.change((changes) => insertDraft(changes, draft)))
     return draft.made
   }
 
@@ -111,10 +96,10 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
     options: EnvironmentOptions,
     call: RepeatableCall,
   ): Promise<MadeEnvironment> {
-    const draft = await draftEnvironment(name, options)
+    const draft = await draftEnvironment(name, options, { sealer, seams })
     const steps = (changes: ChangeSet) => ({
       work: async (): Promise<MadeEnvironment> => {
-        await insert(changes, draft)
+        await insertDraft(changes, draft)
         return draft.made
       },
       ids: ({ environment, keyId, publishableKey }: MadeEnvironment) => [
@@ -134,12 +119,12 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
 
   async function createFirst(options: { adminKey: boolean }): Promise<FirstRun | undefined> {
     if ((await store.listEnvironments()).length > 0) return undefined
-    const draft = await draftEnvironment('Development', { tag: 'dev' })
+    const draft = await draftEnvironment('Development', { tag: 'dev' }, { sealer, seams })
     const admin = options.adminKey ? generateAdminKey(seams) : undefined
     return await store.change(async (changes) => {
       // Asked again inside: another process may have been first.
       if ((await changes.countEnvironments()) > 0) return undefined
-      await insert(changes, draft)
+      await insertDraft(changes, draft)
       if (admin !== undefined) await changes.insertAdminKey(admin.row)
       return { ...draft.made, adminKey: admin?.text }
     })
@@ -191,42 +176,6 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
       await changes.insertSigningKey(key)
     })
   }
-
-  // Made before the transaction begins, so that it holds the database's lock for the writes alone.
-  async function draftEnvironment(name: string, options: EnvironmentOptions): Promise<Draft> {
-    const { tag = DEFAULT_TAG, signingAlgorithm } = options
-    refuseNames([
-      { path: 'name', message: nameFault(name) },
-      { path: 'tag', message: tagFault(tag) },
-    ])
-    const id = writeIdentifier('env', seams.random(IDENTIFIER_RANDOM_BYTES))
-    const environment = {
-      id,
-      name,
-      tag,
-      signingAlgorithm,
-      turn: undefined,
-      settings: {},
-      createdAt: seams.now(),
-      archivedAt: undefined,
-    }
-    // All of one moment: that tells the pair of the beginning from keys that came later.
-    const secret = generateApiKey('secret', environment, seams, { createdAt: environment.createdAt })
-    const publishable = generateApiKey('publishable', environment, seams, {
-      createdAt: environment.createdAt,
-    })
-    return {
-      made: { environment, keyId: secret.row.id, secretKey: secret.text, publishableKey: publishable.text },
-      apiKeys: [secret.row, publishable.row],
-      signingKeys: [generateHs256Key(id, sealer, seams), await generateEd25519Key(id, sealer, seams)],
-    }
-  }
-}
-
-function refuseNames(faults: readonly { path: string; message: string | undefined }[]): void {
-  const issues = faults.flatMap(({ path, message }) => (message === undefined ? [] : [{ path, message }]))
-  if (issues.length === 0) return
-  throw new JetonError('body_invalid', issues.map(({ message }) => message).join(' '), { issues })
 }
 
 // The store knows that something unique is there already; here it can only be the name.
@@ -247,16 +196,4 @@ export async function needEnvironment(changes: ChangeSet, id: string): Promise<E
   const environment = await changes.findEnvironment(id)
   if (environment === undefined) throw new JetonError('not_found', 'There is no such environment.')
   return environment
-}
-
-interface Draft {
-  readonly made: NewEnvironment
-  readonly apiKeys: readonly ApiKey[]
-  readonly signingKeys: readonly SigningKey[]
-}
-
-async function insert(changes: ChangeSet, draft: Draft): Promise<void> {
-  await changes.insertEnvironment(draft.made.environment)
-  for (const key of draft.apiKeys) await changes.insertApiKey(key)
-  for (const key of draft.signingKeys) await changes.insertSigningKey(key)
 }
