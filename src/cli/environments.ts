@@ -92,8 +92,8 @@ async function turn(
   options: { url?: string[]; secretFile: string; clear?: boolean },
 ): Promise<void> {
   if (options.url === undefined && !options.clear) throw new UsageError('Say --url URL or --clear.')
-  const server = options.url && { urls: options.url, secret: await readSecret(options.secretFile) }
-  await withInstallation(({ environments }) => environments.setTurn(id, server))
+  const server = options.url ? { urls: options.url, secret: await readSecret(options.secretFile) } : null
+  await withInstallation(({ environments }) => environments.update(id, { turn: server }))
 }
 
 async function list({ json }: OutputOptions): Promise<void> {

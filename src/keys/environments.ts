@@ -43,18 +43,13 @@ export interface Environments {
    */
   createFirst(options: { adminKey: boolean }): Promise<FirstRun | undefined>
   /**
-   * Renames an environment, changes its settings or what signs its tokens, archives or restores it. Members that are
-   * left out stay as they are.
+   * Renames an environment, changes its settings, its TURN server or what signs its tokens, archives or restores it:
+   * all at once or nothing. Members that are left out stay as they are.
    *
-   * @throws JetonError `not_found`, `body_invalid` for a name that cannot be, `conflict` for a name in use
+   * @throws JetonError `not_found`, `body_invalid` for a name or a TURN server that cannot be, `conflict` for a name in
+   *   use
    */
   update(id: string, change: EnvironmentUpdate): Promise<Environment>
-  /**
-   * Gives an environment a TURN server, or with `undefined` takes it away. The secret is kept sealed.
-   *
-   * @throws JetonError `body_invalid` for a URL that no client takes or an empty secret, `not_found`
-   */
-  setTurn(id: string, turn: { urls: readonly string[]; secret: string } | undefined): Promise<void>
   /**
    * Takes in a signing key that exists already, for the tokens of one format.
    *
@@ -66,12 +61,20 @@ export interface Environments {
   ): Promise<void>
 }
 
+/** A TURN server as it is told to us. */
+export interface TurnDraft {
+  readonly urls: readonly string[]
+  readonly secret: string
+}
+
 export interface EnvironmentUpdate {
   readonly name?: string | undefined
   /** `null` leaves it to each format. */
   readonly signingAlgorithm?: SigningAlgorithm | null | undefined
   /** Takes the place of all settings before. */
   readonly settings?: EnvironmentSettings | undefined
+  /** A TURN server, whose secret is kept sealed; `null` takes it away. */
+  readonly turn?: TurnDraft | null | undefined
   /** An archived environment mints nothing; what it was comes back when it is restored. */
   readonly archived?: boolean | undefined
 }
@@ -83,7 +86,7 @@ interface EnvironmentsDeps {
 }
 
 export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): Environments {
-  return { create, createOnce, createFirst, update, setTurn, importSigningKey: takeIn }
+  return { create, createOnce, createFirst, update, importSigningKey: takeIn }
 
   async function create(name: string, options: EnvironmentOptions = {}): Promise<NewEnvironment> {
     const draft = await draftEnvironment(name, options, { sealer, seams })
@@ -131,8 +134,10 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
   }
 
   async function update(id: string, asked: EnvironmentUpdate): Promise<Environment> {
-    const { name, signingAlgorithm, settings, archived } = asked
+    const { name, signingAlgorithm, settings, turn, archived } = asked
     if (name !== undefined) refuseNames([{ path: 'name', message: nameFault(name) }])
+    if (turn) refuseTurn(turn)
+    const sealedTurn = turn ? sealTurn(id, turn.urls, turn.secret, sealer) : undefined
     return await nameConflict(name ?? '', () =>
       store.change(async (changes) => {
         const environment = await needEnvironment(changes, id)
@@ -140,6 +145,7 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
           ...(name === undefined ? {} : { name }),
           ...(signingAlgorithm === undefined ? {} : { signingAlgorithm: signingAlgorithm ?? undefined }),
           ...(settings === undefined ? {} : { settings }),
+          ...(turn === undefined ? {} : { turn: sealedTurn }),
           ...(archived === undefined
             ? {}
             : { archivedAt: archived ? (environment.archivedAt ?? seams.now()) : undefined }),
@@ -148,22 +154,6 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
         return { ...environment, ...change }
       }),
     )
-  }
-
-  async function setTurn(
-    id: string,
-    turn: { urls: readonly string[]; secret: string } | undefined,
-  ): Promise<void> {
-    if (turn !== undefined && (turn.urls.length === 0 || turn.urls.length > MOST_TURN_URLS)) {
-      throw new JetonError('body_invalid', `A TURN server has 1 to ${MOST_TURN_URLS} URLs.`)
-    }
-    for (const url of turn?.urls ?? []) {
-      const fault = iceUrlFault(url)
-      if (fault !== undefined) throw new JetonError('body_invalid', `The URL ${url} ${fault}.`)
-    }
-    if (turn?.secret === '') throw new JetonError('body_invalid', 'The TURN secret is empty.')
-    const sealed = turn && sealTurn(id, turn.urls, turn.secret, sealer)
-    await store.change((changes) => changes.updateEnvironment(id, { turn: sealed }))
   }
 
   async function takeIn(
@@ -186,6 +176,20 @@ async function nameConflict<T>(name: string, work: () => Promise<T>): Promise<T>
     if (!(error instanceof JetonError) || error.cause === undefined || error.error !== 'conflict') throw error
     throw new JetonError('conflict', `An environment named "${name}" is there already.`, { cause: error })
   }
+}
+
+function refuseTurn({ urls, secret }: TurnDraft): void {
+  const faults = urls.flatMap((url) => {
+    const fault = iceUrlFault(url)
+    return fault === undefined ? [] : [`The URL ${url} ${fault}.`]
+  })
+  if (urls.length === 0 || urls.length > MOST_TURN_URLS)
+    faults.push(`A TURN server has 1 to ${MOST_TURN_URLS} URLs.`)
+  if (secret === '') faults.push('The TURN secret is empty.')
+  if (faults.length === 0) return
+  throw new JetonError('body_invalid', faults.join(' '), {
+    issues: faults.map((message) => ({ path: 'turn', message })),
+  })
 }
 
 /** All of them stand in every token: as many as one server has transports, and a few more. */

@@ -118,7 +118,7 @@ describe('TURN', () => {
 
   async function withTurn(t: Parameters<typeof build>[0]): Promise<TestService> {
     const service = await build(t)
-    await service.environments.setTurn(service.made.environment.id, server)
+    await service.environments.update(service.made.environment.id, { turn: server })
     await service.keyring.refresh()
     return service
   }

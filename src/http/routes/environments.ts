@@ -99,9 +99,7 @@ export async function environmentRoutes(app: FastifyInstance, deps: EnvironmentR
     '/v1/environments/:id',
     { schema: { tags, summary: 'Change an environment', params: byId, body: changedEnvironment } },
     async ({ params, body }) => {
-      const { turn, ...change } = body
-      if (turn !== undefined) await environments.setTurn(params.id, turn ?? undefined)
-      const environment = await environments.update(params.id, change)
+      const environment = await environments.update(params.id, body)
       await refresh()
       return { environment: showEnvironment(environment) }
     },
