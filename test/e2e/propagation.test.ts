@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { z } from 'zod'
+import { writeKey } from '../../src/domain/api-key.ts'
+import { systemSeams } from '../../src/seams.ts'
+import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
+
+const ADMIN_KEY = writeKey('admin', undefined, systemSeams.random(32))
+const BETWEEN_REQUESTS_MS = 2
+const PROMISED_MS = 1_000
+
+/** Revocations that are timed; with LONG=1 as many as the figures that are told come from. */
+const REVOCATIONS = process.env.LONG ? 200 : 20
+
+const made = z.object({ key: z.object({ id: z.string() }), secretKey: z.string() })
+
+async function twoServers(t: TestContext) {
+  const DATA_DIR = join(await temporaryFolder(t), 'data')
+  const env = { DATA_DIR, ADMIN_KEY, RATE_LIMIT_KEY: '1000000/1m' }
+  const created = await run('cli/jeton.ts', ['environments', 'create', 'Test', '--json'], env)
+  const { environment } = z
+    .object({ environment: z.object({ id: z.string() }) })
+    .parse(JSON.parse(created.stdout))
+  const servers = [await startServer(t, env), await startServer(t, env)] as const
+  return { env, servers, keysPath: `/v1/environments/${environment.id}/keys` }
+}
+
+async function admin({ url }: ServerProcess, path: string, body: object): Promise<unknown> {
+  const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' }
+  const reply = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  assert.ok(reply.ok, `${path}: ${reply.status}`)
+  return await reply.json()
+}
+
+async function mint({ url }: ServerProcess, key: string): Promise<boolean> {
+  const headers = { 'x-api-key': key, 'content-type': 'application/json' }
+  const reply = await fetch(`${url}/v1/client/tokens`, { method: 'POST', headers, body: '{}' })
+  await reply.arrayBuffer()
+  return reply.ok
+}
+
+/** Mints at a steady pace until `enough` says so. Gives the moment at which the last accepted one was answered. */
+async function mintSteadily(server: ServerProcess, key: string, enough: (refused: number) => boolean) {
+  const pending: Promise<void>[] = []
+  let lastAcceptedAt = 0
+  let refused = 0
+  let next = performance.now()
+  while (!enough(refused)) {
+    while (performance.now() < next) await new Promise((resolve) => setImmediate(resolve))
+    next += BETWEEN_REQUESTS_MS
+    pending.push(
+      mint(server, key).then((accepted) => {
+        if (accepted) lastAcceptedAt = performance.now()
+        else refused += 1
+      }),
+    )
+  }
+  await Promise.all(pending)
+  return lastAcceptedAt
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const from = performance.now()
+  while (!(await condition())) assert.ok(performance.now() - from < 5_000, 'it never came')
+}
+
+describe('a change in one process', () => {
+  it('ends a key in every other one within a second, under 500 requests a second', async (t) => {
+    const { servers, keysPath } = await twoServers(t)
+    const [here, there] = servers
+    const delays: number[] = []
+    for (let revocation = 0; revocation < REVOCATIONS; revocation += 1) {
+      const { key, secretKey } = made.parse(await admin(here, keysPath, { kind: 'secret' }))
+      await until(() => mint(there, secretKey))
+      let returnedAt = Number.POSITIVE_INFINITY
+      const load = mintSteadily(there, secretKey, (refused) => refused > 0 && performance.now() > returnedAt)
+      await admin(here, `/v1/keys/${key.id}/revoke`, {})
+      returnedAt = performance.now()
+      delays.push(Math.max(0, (await load) - returnedAt))
+    }
+    delays.sort((a, b) => a - b)
+    const worst = delays.at(-1) ?? 0
+    t.diagnostic(
+      `${REVOCATIONS} revocations: median ${delays[REVOCATIONS / 2]?.toFixed()} ms, worst ${worst.toFixed()} ms`,
+    )
+    assert.ok(worst <= PROMISED_MS, `${worst} ms`)
+  })
+
+  it('is known at once to the process that made it, and to the command line’s server within a second', async (t) => {
+    const { servers, env, keysPath } = await twoServers(t)
+    const [here, there] = servers
+    const { key, secretKey } = made.parse(await admin(here, keysPath, { kind: 'secret' }))
+    assert.equal(await mint(here, secretKey), true)
+    await until(() => mint(there, secretKey))
+    await admin(here, `/v1/keys/${key.id}/revoke`, {})
+    assert.equal(await mint(here, secretKey), false)
+    const { stdout } = await run('cli/jeton.ts', ['environments', 'create', 'Another', '--json'], env)
+    const madeAt = performance.now()
+    const another = z.object({ secretKey: z.string() }).parse(JSON.parse(stdout)).secretKey
+    for (const server of servers) await until(() => mint(server, another))
+    assert.ok(performance.now() - madeAt < PROMISED_MS)
+  })
+})
