@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { type Config, StartError } from './config.ts'
+import type { Journal } from './journal/journal.ts'
 import { createLogJournal } from './journal/log-journal.ts'
 import { openDataKey } from './keys/data-key.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
@@ -32,6 +33,7 @@ export interface Services {
   readonly keyring: Keyring
   readonly mint: Mint
   readonly turnMint: TurnMint
+  readonly journal: Journal
   readonly authFailures: AuthFailures
   /** Stops following the store. */
   stop(): void
@@ -73,15 +75,17 @@ export async function startServices(
   { store, sealer }: Installation,
   seams: Seams,
   log: Logger,
+  isLogStalled: () => boolean,
 ): Promise<Services> {
   const { staleKeysSeconds, adminKeys, limits, publicUrl } = config
   const keyring = createKeyring({ store, sealer, seams, staleKeysSeconds, adminKeys })
   await keyring.refresh()
   const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
-  const journal = createLogJournal(log)
+  const journal = createLogJournal(log, isLogStalled)
   return {
     keyring,
     mint: createMint({ keyring, admission, journal, seams, publicUrl }),
+    journal,
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
     stop: follow(keyring, log),

@@ -53,47 +53,47 @@ const limit = z.string().transform((text, context): Limit => {
   const found = /^([1-9]\d{0,6})\/([1-9]\d{0,3})([smh])$/.exec(text)
   const unit = found?.[3]
   if (found === null || (unit !== 's' && unit !== 'm' && unit !== 'h')) {
-    context.addIssue('is a count and a window, like 10/1m (s, m, h)')
+    context.addIssue('must be a count and a window, like 10/1m (s, m, h)')
     return z.NEVER
   }
   return { count: Number(found[1]), windowSeconds: Number(found[2]) * SECONDS[unit] }
 })
 
-const flag = z.enum(['true', 'false'], 'is true or false').transform((text) => text === 'true')
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true')
 const wholeNumber = (least: number, most: number) =>
   z
     .string()
-    .regex(/^\d{1,9}$/, `is a whole number from ${least} to ${most}`)
+    .regex(/^\d{1,9}$/, `must be a whole number from ${least} to ${most}`)
     .transform(Number)
-    .refine((value) => value >= least && value <= most, `is a whole number from ${least} to ${most}`)
+    .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
 
 const list = z.string().transform((text) => text.split(',').map((entry) => entry.trim()))
 
 const proxies = list.refine(
-  (entries) => entries.every(isAddressOrRange),
-  'is a comma-separated list of IP addresses and CIDR ranges; a number or "true" would trust anyone',
+  (entries) => entries.every(isProxyRange),
+  'must be a comma-separated list of IP addresses and CIDR ranges, none wider than /8 (IPv4) or /16 (IPv6): anything wider, a number or "true" would trust strangers',
 )
 
 const origins = list.refine(
   (entries) => entries.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry),
-  'is a comma-separated list of origins, like https://app.example.com',
+  'must be a comma-separated list of origins, like https://app.example.com',
 )
 
 const publicUrl = z
   .string()
-  .refine(isHttpUrl, 'is an http or https URL without a query or a fragment')
+  .refine(isHttpUrl, 'must be an http or https URL without a query or a fragment')
   .transform((text) => text.replace(/\/+$/, ''))
 
 const masterKey = z.string().transform((text, context): Uint8Array => {
   const bytes = Buffer.from(text, 'base64')
   if (bytes.length === 32 && bytes.toString('base64') === text) return bytes
-  context.addIssue('is 32 bytes in base64, as `jeton secrets create` prints them')
+  context.addIssue('must be 32 bytes in base64, as `jeton secrets create` prints them')
   return z.NEVER
 })
 
 const adminKeys = list.refine(
   (entries) => entries.every((text) => kindOfKey(text) === 'admin'),
-  'is an admin key as `jeton secrets create` prints it, or several with commas between them',
+  'must be an admin key as `jeton secrets create` prints it, or several with commas between them',
 )
 
 /**
@@ -120,7 +120,7 @@ export const environmentVariables = z.object({
   CORS_ORIGINS: origins.optional(),
   SANDBOX: flag.prefault('false'),
   STALE_KEYS_SECONDS: wholeNumber(1, 3600).prefault('30'),
-  LOG_LEVEL: z.enum(LOG_LEVELS, `is one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
 })
 
 type Values = z.output<typeof environmentVariables>
@@ -252,4 +252,10 @@ function isHttpUrl(text: string): boolean {
   const url = new URL(text)
   const bare = url.search === '' && url.hash === '' && url.username === '' && url.password === ''
   return bare && (url.protocol === 'http:' || url.protocol === 'https:')
+}
+
+// Two halves of the Internet would trust everyone as well as a /0 does.
+function isProxyRange(text: string): boolean {
+  const bits = Number(text.split('/')[1] ?? 128)
+  return isAddressOrRange(text) && bits >= (text.includes(':') ? 16 : 8)
 }

@@ -1,4 +1,8 @@
-import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { once } from 'node:events'
+import { writeSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type DestinationStream, type Logger, pino } from 'pino'
+import sonicBoom from 'sonic-boom'
 import type { LogLevel } from './config.ts'
 
 /**
@@ -7,9 +11,44 @@ import type { LogLevel } from './config.ts'
  */
 const REDACTED = ['token', 'authorization', 'apiKey', 'secret', 'secretKey', 'headers', 'body', 'url']
 
-/** Standard output, written without holding the event loop; `flushSync` writes the rest at the end. */
-export function logToStdout() {
-  return destination({ dest: 1, sync: false })
+/** What may wait for a reader of the log, in bytes, before lines are dropped instead of memory being filled. */
+const BACKLOG_BYTES = 8_388_608
+/** How long the last lines may take when the process ends. */
+const FLUSH_WITHIN_MS = 1_000
+
+/** Standard output as the log writes it: without holding the event loop, and within bounds. */
+export interface LogStream extends DestinationStream {
+  /** Whether lines are being dropped because nobody reads them. */
+  isStalled(): boolean
+  /** Writes what is left, for a moment at most. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens standard output for the log. It is also the record of the issued tokens, so when it cannot be written the
+ * process ends with one line on standard error: better none than a Jeton that mints unrecorded.
+ */
+export function openLogStream(): LogStream {
+  const boom = new sonicBoom.SonicBoom({ fd: 1, sync: false, maxLength: BACKLOG_BYTES })
+  let stalled = false
+  boom.on('drop', () => {
+    stalled = true
+  })
+  boom.on('drain', () => {
+    stalled = false
+  })
+  boom.on('error', (error) => {
+    writeSync(2, `The log cannot be written to standard output (${error.message}); Jeton ends.\n`)
+    process.exit(1)
+  })
+  return {
+    write: (line) => boom.write(line),
+    isStalled: () => stalled,
+    async close() {
+      boom.end()
+      await Promise.race([once(boom, 'close'), sleep(FLUSH_WITHIN_MS, undefined, { ref: false })])
+    },
+  }
 }
 
 /** JSON lines, one object a line, times in ISO 8601. */

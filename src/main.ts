@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type Installation, openInstallation, startServices } from './compose.ts'
@@ -6,7 +5,7 @@ import { type Config, readConfig, StartError } from './config.ts'
 import { type App, buildApp } from './http/app.ts'
 import type { FirstRun } from './keys/environments.ts'
 import type { Keyring } from './keys/keyring.ts'
-import { createLog, logToStdout } from './log.ts'
+import { createLog, openLogStream } from './log.ts'
 import { systemSeams } from './seams.ts'
 
 /** Between saying "not ready" and closing the door, so that a balancer hears it first. */
@@ -23,26 +22,35 @@ const EXIT_WITHIN_MS = 9_000
  */
 export async function serve(): Promise<void> {
   const config = readConfig()
-  const stream = logToStdout()
+  const stream = openLogStream()
   const log = createLog(config.logLevel, stream)
   const installation = await openInstallation(config, systemSeams)
-  const services = await startServices(config, installation, systemSeams, log)
+  const services = await startServices(config, installation, systemSeams, log, stream.isStalled)
   const app = await buildApp({ config, log, ...services, installation, now: systemSeams.now })
-  let welcomed: Promise<void> | undefined
-  closeWithGrace({ delay: EXIT_WITHIN_MS, logger: log }, async ({ signal, err }) => {
+  // Before the door opens, so that no signal ends a process that is already answering ungracefully.
+  const grace = closeWithGrace({ delay: EXIT_WITHIN_MS, logger: false }, async ({ signal, err }) => {
     if (err !== undefined) log.fatal({ err }, 'unexpected error')
     log.info({ signal }, 'shutting down')
-    await Promise.allSettled([welcomed, close(app, signal)])
+    await end(signal)
+    log.info('stopped')
+    await stream.close()
+  })
+  try {
+    await listen(app, config)
+    // Only now, so that a start that failed has shown nothing that a later one would not show again.
+    await welcome(installation, services.keyring, config)
+  } catch (error) {
+    grace.uninstall()
+    await end(undefined)
+    await stream.close()
+    throw error
+  }
+
+  async function end(signal: string | undefined): Promise<void> {
+    await closeDoor(app, signal)
     services.stop()
     await installation.close()
-    log.info('stopped')
-    stream.end()
-    await once(stream, 'close')
-  })
-  await listen(app, config)
-  // Only now, so that a start that failed has shown nothing that a later one would not show again.
-  welcomed = welcome(installation, services.keyring, config)
-  await welcomed
+  }
 }
 
 /** Outside production, makes the very first environment and shows what nobody can look up later. */
@@ -71,10 +79,13 @@ async function listen({ server }: App, { host, port, tls }: Config): Promise<voi
 
 // SIGTERM comes from whatever runs the container, and a balancer may still send requests; a person's ^C waits for
 // nothing.
-async function close({ server, drain }: App, signal: string | undefined): Promise<void> {
+async function closeDoor(
+  { server, drain, destroyConnections }: App,
+  signal: string | undefined,
+): Promise<void> {
   drain()
   if (signal === 'SIGTERM') await sleep(DRAIN_MS)
-  const patience = setTimeout(() => server.server.closeAllConnections(), FINISH_WITHIN_MS)
+  const patience = setTimeout(destroyConnections, FINISH_WITHIN_MS)
   await server.close()
   clearTimeout(patience)
 }

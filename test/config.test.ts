@@ -111,8 +111,8 @@ describe('the configuration', () => {
 })
 
 describe('native TLS', () => {
-  const TLS_CERT_FILE = new URL('./fixtures/localhost-cert.pem', import.meta.url).pathname
-  const TLS_KEY_FILE = new URL('./fixtures/localhost-key.pem', import.meta.url).pathname
+  const TLS_CERT_FILE = join(import.meta.dirname, './fixtures/localhost-cert.pem')
+  const TLS_KEY_FILE = join(import.meta.dirname, './fixtures/localhost-key.pem')
 
   it('takes a certificate and its key, and then names itself https', () => {
     const config = readConfig({ TLS_CERT_FILE, TLS_KEY_FILE }, START_MS)

@@ -27,6 +27,7 @@ export const errorCatalogue = {
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The request line or the headers are too large' },
   internal: { status: 500, title: 'Something went wrong here' },
+  journal_unavailable: { status: 503, title: 'The record cannot be written' },
   store_unavailable: { status: 503, title: 'The keys cannot be read' },
   shutting_down: { status: 503, title: 'This process is shutting down' },
 } as const satisfies Record<string, { status: number; title: string }>

@@ -53,6 +53,7 @@ const request = z
       ),
     permissions: z
       .array(z.enum(PERMISSIONS, `must be one of ${PERMISSIONS.join(', ')}`))
+      .refine((values) => new Set(values).size === values.length, 'must not hold the same one twice')
       .optional()
       .describe('Left out: the key’s own, else publish, subscribe and presence.'),
     expiresInSec: seconds(1, lifetime.longestSeconds).optional(),

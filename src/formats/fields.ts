@@ -62,9 +62,9 @@ function hasLength(value: string, least: number, most: number): boolean {
 }
 
 function isHttpUrl(value: string): boolean {
-  if (!URL.canParse(value)) return false
-  const { protocol } = new URL(value)
-  return protocol === 'https:' || protocol === 'http:'
+  if (!/^https?:\/\/[^\s\\]+$/.test(value) || !value.isWellFormed() || !URL.canParse(value)) return false
+  const { username, password } = new URL(value)
+  return username === '' && password === ''
 }
 
 function isShallow(value: unknown, levels: number): boolean {

@@ -1,9 +1,10 @@
 import fastifyHelmet from '@fastify/helmet'
 import fastifyRateLimit from '@fastify/rate-limit'
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { JetonError } from '../domain/errors.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Environments } from '../keys/environments.ts'
 import type { KeyLives } from '../keys/key-lives.ts'
 import type { Keyring } from '../keys/keyring.ts'
@@ -11,6 +12,7 @@ import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
 import type { Store } from '../store/store.ts'
+import { followConnections } from './connections.ts'
 import { createErrorReplies } from './errors.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { acceptJsonOnly } from './json-body.ts'
@@ -34,6 +36,7 @@ export interface AppDeps {
   readonly keyring: Keyring
   readonly mint: Mint
   readonly turnMint: TurnMint
+  readonly journal: Journal
   readonly authFailures: AuthFailures
   /** What the admin API works on. */
   readonly installation: Administered
@@ -53,6 +56,8 @@ export interface App {
   readonly server: FastifyInstance
   /** From now on /readyz says so and every response closes its connection. */
   drain(): void
+  /** Cuts every connection, whatever it is doing: one that is still shaking hands over TLS too. */
+  destroyConnections(): void
 }
 
 /** How often one network may ask for what nobody needs often: documentation and paths that are not there. */
@@ -74,9 +79,13 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const { sendError, onClientError } = createErrorReplies({ publicUrl: config.publicUrl, log })
   const app: FastifyInstance = fastify({
     ...serverOptions(config, log),
-    clientErrorHandler: onClientError,
+    clientErrorHandler: (error, socket) => {
+      // What came before on the same connection still gets its own answer.
+      if (!connections.isAnswering(socket)) onClientError(error, socket)
+    },
     frameworkErrors: sendError,
   })
+  const connections = followConnections(app)
   let draining = false
 
   app.setErrorHandler(sendError)
@@ -86,8 +95,11 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.decorateRequest('caller', undefined)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id)
-    if (draining) reply.header('Connection', 'close')
-    done()
+    done(hostFault(request))
+  })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (draining || connections.isBroken(request.socket)) reply.header('Connection', 'close')
+    done(null, payload)
   })
   await app.register(fastifyHelmet, {
     // The answers are data: nothing in them may be run, shown or framed. The documentation page has a rule of its own.
@@ -96,7 +108,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
       directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
     },
     // Binds the whole host for a year, so it is said only where Jeton itself serves the host's HTTPS.
-    strictTransportSecurity: config.tls !== undefined,
+    strictTransportSecurity: config.tls !== undefined && { includeSubDomains: false },
   })
   await app.register(fastifyRateLimit, {
     global: false,
@@ -108,7 +120,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     throw new JetonError('not_found', `There is no ${request.method} at this path.`)
   })
   await app.register(documentation, { config })
-  await app.register(operations, { keyring: deps.keyring, isDraining: () => draining })
+  await app.register(operations, { keyring: deps.keyring, journal: deps.journal, isDraining: () => draining })
   const { keyring, authFailures, mint } = deps
   const guard = createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log })
   await app.register(mintRoutes(deps, guard))
@@ -121,6 +133,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     drain() {
       draining = true
     },
+    destroyConnections: connections.destroyAll,
   }
 }
 
@@ -152,4 +165,13 @@ function tooMany(_request: unknown, { ttl }: { ttl: number }): JetonError {
   return new JetonError('rate_limited', `Too many requests. Try again in ${retryAfterSeconds} s.`, {
     retryAfterSeconds,
   })
+}
+
+// RFC 9112 §3.2: a request of HTTP/1.1 names one host.
+function hostFault({ raw }: FastifyRequest): JetonError | undefined {
+  const hosts = raw.rawHeaders.filter(
+    (name, index) => index % 2 === 0 && name.toLowerCase() === 'host',
+  ).length
+  if (hosts === 1 || (hosts === 0 && raw.httpVersion === '1.0')) return undefined
+  return new JetonError('request_malformed', 'A request names one host in its Host header.')
 }

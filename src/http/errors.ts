@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type ErrorCode, errorCatalogue, type Issue, JetonError } from '../domain/errors.ts'
 import { LimitError } from '../mint/admission.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
+import { BODY_LIMIT_BYTES, HEADERS_LIMIT_BYTES } from './server-options.ts'
 
 /** The body of every error (RFC 9457). `error` and `message` are what two of the real clients print. */
 export const problemSchema = z.object({
@@ -27,8 +28,10 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
   function sendError(thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
     const error = toJetonError(thrown)
     const { status } = errorCatalogue[error.error]
-    if (status >= 500) {
-      log.error({ requestId: request.id, error: error.error, err: error.cause ?? error }, 'request failed')
+    if (error.cause !== undefined && status >= 500) {
+      log.error({ requestId: request.id, error: error.error, err: error.cause }, 'request failed')
+    } else {
+      log.debug({ requestId: request.id, error: error.error, status }, 'request refused')
     }
     if (error.retryAfterSeconds !== undefined) reply.header('Retry-After', error.retryAfterSeconds)
     if (error instanceof LimitError) writeRateLimits(reply, error.limits)
@@ -83,7 +86,7 @@ const clientErrors: Record<string, { code: ErrorCode; detail: string }> = {
   ERR_HTTP_REQUEST_TIMEOUT: { code: 'request_timeout', detail: 'The request did not arrive in time.' },
   HPE_HEADER_OVERFLOW: {
     code: 'headers_too_large',
-    detail: 'The request line and headers are beyond 16 KB.',
+    detail: `The request line and headers are beyond ${HEADERS_LIMIT_BYTES} bytes.`,
   },
 }
 
@@ -91,7 +94,7 @@ const clientErrors: Record<string, { code: ErrorCode; detail: string }> = {
 const frameworkErrors: Record<string, { code: ErrorCode; detail: string }> = {
   FST_ERR_CTP_BODY_TOO_LARGE: {
     code: 'body_too_large',
-    detail: 'The body is larger than 32 KB.',
+    detail: `The body is larger than ${BODY_LIMIT_BYTES} bytes.`,
   },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'media_type_unsupported',

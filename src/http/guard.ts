@@ -67,24 +67,24 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
   }
 
   function admitAdmin(request: FastifyRequest): void {
-    const { headers, ip: address } = request
+    const { headers } = request
     const credentials = readCredentials(headers)
     if (credentials === undefined) {
       throw countFailure(
         new JetonError('key_missing', 'Send the admin key as "Authorization: Bearer ak_…".'),
-        address,
+        request,
       )
     }
     refusePlainHttp(request)
     try {
       keyring.authenticateAdmin(credentials.text)
     } catch (error) {
-      throw error instanceof JetonError ? countFailure(error, address) : error
+      throw error instanceof JetonError ? countFailure(error, request) : error
     }
   }
 
   function refusePlainHttp(request: FastifyRequest): void {
-    if (!requireHttps || request.protocol === 'https' || isLoopback(request.ip)) return
+    if (!requireHttps || request.protocol === 'https' || isFromThisMachine(request)) return
     throw new JetonError(
       'https_required',
       'A secret was sent over plain HTTP. Use HTTPS, and replace this key.',
@@ -92,10 +92,11 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
   }
 
   function admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller {
-    const { headers, ip: address, id: requestId } = request
-    if (credentials === undefined) throw countFailure(keyMissing(), address)
+    const { headers, id: requestId } = request
+    const address = addressOf(request)
+    if (credentials === undefined) throw countFailure(keyMissing(), request)
     refusePlainHttp(request)
-    const caller = authenticate(credentials, address)
+    const caller = authenticate(credentials, request)
     const { ceiling } = caller
     if (!admitsAddress(ceiling, address)) {
       throw new JetonError('address_not_allowed', `This key may not be used from ${address}.`)
@@ -106,21 +107,21 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
     return { ...caller, address, endUserAddress: readEndUserAddress(headers), requestId }
   }
 
-  function authenticate(credentials: Credentials, address: string): Caller {
+  function authenticate(credentials: Credentials, request: FastifyRequest): Caller {
     try {
       return keyring.authenticate(credentials)
     } catch (error) {
-      throw error instanceof JetonError ? countFailure(error, address) : error
+      throw error instanceof JetonError ? countFailure(error, request) : error
     }
   }
 
   // Turns further failures of a network into 429. A living key never gets here, whatever its address did.
-  function countFailure(error: JetonError, address: string): JetonError {
+  function countFailure(error: JetonError, request: FastifyRequest): JetonError {
     if (error.error === 'store_unavailable' || error.error === 'environment_archived') return error
-    const network = normalizeIP(address)
+    const network = normalizeIP(addressOf(request))
     const { limited, failures, retryAfterSeconds } = authFailures.count(network)
     if (!limited) {
-      log.info({ network, error: error.error }, 'authentication failed')
+      log.info({ network, error: error.error, requestId: request.id }, 'authentication failed')
       return error
     }
     // A flood is logged by its size, not by its requests.
@@ -157,9 +158,13 @@ function keyMissing(): JetonError {
 
 /** Finds the secret key: `Bearer sk_…`, `Bearer kid_…:sk_…` or `X-API-KEY: sk_…`. */
 function readCredentials(headers: IncomingHttpHeaders): Credentials | undefined {
-  const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+  const bearer = /^Bearer[ \t]+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
   const apiKey = headers['x-api-key']
-  const text = bearer ?? (typeof apiKey === 'string' && apiKey !== '' ? apiKey : undefined)
+  const other = typeof apiKey === 'string' && apiKey !== '' ? apiKey : undefined
+  if (bearer !== undefined && other !== undefined && bearer !== other) {
+    throw new JetonError('key_malformed', 'Two different keys were sent: in Authorization and in X-API-KEY.')
+  }
+  const text = bearer ?? other
   if (text === undefined) return undefined
   const colon = text.indexOf(':')
   return colon === -1
@@ -172,8 +177,22 @@ function isFromBrowser(headers: IncomingHttpHeaders): boolean {
   return headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
 }
 
-function isLoopback(address: string): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\./.test(address)
+/**
+ * The caller's address. What a proxy says is believed only if it is one; some put a port behind it.
+ */
+function addressOf({ ip, socket }: FastifyRequest): string {
+  if (isIP(ip) !== 0) return ip
+  const bare = /^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$/.exec(ip)
+  const address = bare?.[1] ?? bare?.[2] ?? ''
+  return isIP(address) === 0 ? (socket.remoteAddress ?? '') : address
+}
+
+// A proxy on this machine speaks from loopback as well, for callers who do not.
+function isFromThisMachine({ socket, headers }: FastifyRequest): boolean {
+  const forwarded = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']
+  const address = socket.remoteAddress ?? ''
+  const isLoopback = address === '::1' || /^(?:::ffff:)?127\./.test(address)
+  return isLoopback && forwarded.every((name) => headers[name] === undefined)
 }
 
 // Passed on by the backend for the record; whatever is no address is left out of it.

@@ -7,13 +7,20 @@ import type { Config } from '../config.ts'
 /** The largest body, in bytes: 32 KB, as one of the hosted products takes (WIRE 2). */
 export const BODY_LIMIT_BYTES = 32_768
 
-const TIMEOUTS = {
+/** The largest request line and headers together, in bytes. */
+export const HEADERS_LIMIT_BYTES = 16_384
+
+const LIMITS = {
   // A client that is slower than this holds a socket for nothing: the largest body is 32 KB.
   headersTimeout: 5_000,
   requestTimeout: 10_000,
   connectionsCheckingInterval: 1_000,
   // Longer than the 60 s for which load balancers keep an idle connection, so that they never meet a closing one.
   keepAliveTimeout: 72_000,
+  handshakeTimeout: 5_000,
+  maxHeaderSize: HEADERS_LIMIT_BYTES,
+  // Refused in the catalogue's own words, by the guard of every request.
+  requireHostHeader: false,
 } as const
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
@@ -24,8 +31,13 @@ export function serverOptions(
   log: FastifyBaseLogger,
 ): FastifyHttpOptions<Server> {
   return {
-    serverFactory: (handler) =>
-      tls === undefined ? createServer(TIMEOUTS, handler) : createTlsServer({ ...TIMEOUTS, ...tls }, handler),
+    serverFactory: (handler) => {
+      const server =
+        tls === undefined ? createServer(LIMITS, handler) : createTlsServer({ ...LIMITS, ...tls }, handler)
+      // RFC 9110 §10.1.1 lets a server ignore what it does not know to expect; Node would answer with nothing to read.
+      server.on('checkExpectation', handler)
+      return server
+    },
     loggerInstance: log,
     // Fastify's own request lines print the query string; ours name what happened (STYLE 12).
     logController: new LogController({ disableRequestLogging: true }),
@@ -35,7 +47,7 @@ export function serverOptions(
     trustProxy: trustProxy.length === 0 ? false : [...trustProxy],
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: 'idle',
-    // While closing, what still arrives on open connections is answered, with `Connection: close`.
+    // While closing, what arrives on a connection that is not idle is still answered, with `Connection: close`.
     return503OnClosing: false,
     routerOptions: { ignoreDuplicateSlashes: true },
   }

@@ -23,5 +23,8 @@ export interface Issuance {
 
 /** Where every issuance is recorded, before its token leaves. */
 export interface Journal {
+  /** Whether records can be written now. */
+  isAvailable(): boolean
+  /** @throws JetonError `journal_unavailable` when the record cannot be written: the token must not leave then */
   append(issuance: Issuance): Promise<void> | void
 }

@@ -1,3 +1,4 @@
+import { JetonError } from '../domain/errors.ts'
 import type { Issuance, Journal } from './journal.ts'
 
 /** A token beyond this is told about, in bytes: many a proxy takes no longer header. */
@@ -9,12 +10,24 @@ interface IssuanceLog {
   warn(fields: object, message: string): void
 }
 
-/** Records each issuance as one line of the log, for whatever collects the log to keep. */
-export function createLogJournal(log: IssuanceLog): Journal {
+/**
+ * Records each issuance as one line of the log, for whatever collects the log to keep.
+ *
+ * @param isStalled whether the log is dropping lines; a token whose line was dropped does not leave
+ */
+export function createLogJournal(log: IssuanceLog, isStalled: () => boolean): Journal {
   let largeTokens = 0
   return {
+    isAvailable: () => !isStalled(),
     append({ bytes, ...issuance }: Issuance): void {
       log.info(issuance, 'token issued')
+      // Asked behind the line: what it says now is whether that line was taken.
+      if (isStalled()) {
+        throw new JetonError(
+          'journal_unavailable',
+          'The record of this token cannot be written. Try again soon.',
+        )
+      }
       if (bytes === undefined || bytes <= LARGE_TOKEN_BYTES) return
       largeTokens += 1
       const { jti, keyId, format } = issuance

@@ -18,7 +18,8 @@ const SMALLEST_CAPACITY = 10
 const GROWTH = 4
 /** Capacities up to 10 · 4^15: more than any limit that can be configured. */
 const POOLS = 16
-const LISTS_PER_CHUNK = 1024
+/** Numbers in one chunk, or as many as one list needs: long lists must not be reserved by the thousand. */
+const CHUNK_LENGTH = 11_264
 
 /**
  * Lists of like capacity lie in few large arrays outside the garbage-collected heap: a list of ten takes 88 bytes
@@ -111,6 +112,7 @@ interface Pool {
 
 function createPool(capacity: number): Pool {
   const size = capacity + 1
+  const listsPerChunk = Math.max(1, Math.floor(CHUNK_LENGTH / size))
   const chunks: Float64Array[] = []
   const freed: number[] = []
   let allocated = 0
@@ -120,7 +122,7 @@ function createPool(capacity: number): Pool {
     allocate() {
       const reused = freed.pop()
       if (reused !== undefined) return reused
-      if (allocated % LISTS_PER_CHUNK === 0) chunks.push(new Float64Array(LISTS_PER_CHUNK * size))
+      if (allocated % listsPerChunk === 0) chunks.push(new Float64Array(listsPerChunk * size))
       allocated += 1
       return allocated - 1
     },
@@ -136,12 +138,12 @@ function createPool(capacity: number): Pool {
   }
 
   function chunkOf(slot: number): Float64Array {
-    const chunk = chunks[Math.floor(slot / LISTS_PER_CHUNK)]
+    const chunk = chunks[Math.floor(slot / listsPerChunk)]
     if (chunk === undefined) throw new RangeError('No such list of moments')
     return chunk
   }
 
   function startOf(slot: number): number {
-    return (slot % LISTS_PER_CHUNK) * size
+    return (slot % listsPerChunk) * size
   }
 }

@@ -19,7 +19,7 @@ import type { Store } from './store.ts'
 const LOCK_PATIENCE_MS = 5_000
 const LOCK_RETRY_MS = 10
 /** How long SQLite itself may wait inside a call, and so hold the event loop. */
-const BUSY_TIMEOUT_MS = 20
+const BUSY_TIMEOUT_MS = 2
 
 /**
  * Opens the embedded database, creating the file when it is not there.
@@ -82,7 +82,7 @@ function toSql(parameters: readonly unknown[]) {
 // loop free.
 class ImmediateDriver extends SqliteDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    const attempts = LOCK_PATIENCE_MS / LOCK_RETRY_MS
+    const attempts = LOCK_PATIENCE_MS / (LOCK_RETRY_MS + BUSY_TIMEOUT_MS)
     for (let attempt = 1; ; attempt += 1) {
       try {
         await connection.executeQuery(CompiledQuery.raw('begin immediate'))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, openSync, readFileSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { get as getOverTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { run, startServer, temporaryFolder } from '../helpers/process.ts'
 
-const cert = new URL('../fixtures/localhost-cert.pem', import.meta.url).pathname
-const key = new URL('../fixtures/localhost-key.pem', import.meta.url).pathname
+const cert = join(import.meta.dirname, '../fixtures/localhost-cert.pem')
+const key = join(import.meta.dirname, '../fixtures/localhost-key.pem')
 
 async function environment(DATA_DIR: string) {
   const { stdout } = await run('cli/jeton.ts', ['environments', 'create', 'Test', '--json'], { DATA_DIR })
@@ -66,6 +66,7 @@ describe('a server that is told to end', () => {
     half.write(body.slice(10))
     await once(half, 'close')
     assert.match(answer, /^HTTP\/1\.1 200 OK/)
+    assert.match(answer, /\r\nconnection: close\r\n/i)
     assert.match(answer, /"token":"/)
     const { code } = await stopped
     assert.equal(code, 0)
@@ -84,6 +85,65 @@ describe('a server that is told to end', () => {
   })
 })
 
+describe('a server that cannot write its log', () => {
+  it('ends with one line instead of minting unrecorded', {
+    skip: !existsSync('/dev/full') && 'there is no /dev/full',
+  }, async (t) => {
+    const DATA_DIR = await temporaryFolder(t)
+    await environment(DATA_DIR)
+    const { code, stderr } = await run('main.ts', [], { DATA_DIR, PORT: '0' }, openSync('/dev/full', 'w'))
+    assert.equal(code, 1)
+    assert.match(stderr, /^The log cannot be written to standard output \(.*\); Jeton ends\.\n$/)
+  })
+
+  it('ends when nobody can read it any more', async (t) => {
+    const DATA_DIR = await temporaryFolder(t)
+    const { secretKey } = await environment(DATA_DIR)
+    const server = await startServer(t, { DATA_DIR })
+    const ended = once(server.child, 'close')
+    server.child.stdout?.destroy()
+    const mint = () =>
+      fetch(`${server.url}/v1/tokens`, {
+        method: 'POST',
+        headers: { 'x-api-key': secretKey, 'content-type': 'application/json' },
+        body: '{"peerId":"a"}',
+      }).catch(() => undefined)
+    await mint()
+    assert.equal((await ended)[0], 1)
+    assert.match(server.stderr(), /The log cannot be written/)
+  })
+
+  it('mints nothing while nobody reads, says so, ends when it is told to, and goes on when it is read', async (t) => {
+    const DATA_DIR = await temporaryFolder(t)
+    const { secretKey } = await environment(DATA_DIR)
+    const server = await startServer(t, { DATA_DIR, RATE_LIMIT_KEY: '1000000/1m' })
+    const headers = { 'x-api-key': secretKey, 'content-type': 'application/json' }
+    // A record of some 26 KB, so that the pipe and what may wait behind it are full after a few hundred.
+    const channels = Array.from({ length: 34 }, (_, index) => `${index}`.padEnd(250, 'x'))
+    const mint = async (peer: number) => {
+      const body = JSON.stringify({ peerId: `p${peer}`, channels })
+      const reply = await fetch(`${server.url}/v1/tokens`, { method: 'POST', headers, body })
+      await reply.arrayBuffer()
+      return reply.status
+    }
+    server.child.stdout?.pause()
+    let status = 200
+    for (let peer = 0; status === 200 && peer < 5_000; peer += 1) status = await mint(peer)
+    assert.equal(status, 503)
+    assert.equal((await fetch(`${server.url}/readyz`)).status, 503)
+    server.child.stdout?.resume()
+    for (let peer = 5_000; status !== 200; peer += 1) status = await mint(peer)
+    assert.equal((await fetch(`${server.url}/readyz`)).status, 200)
+    server.child.stdout?.pause()
+    for (let peer = 10_000; status === 200; peer += 1) status = await mint(peer)
+    const stoppedAt = performance.now()
+    server.child.kill('SIGTERM')
+    await once(server.child, 'exit')
+    assert.ok(performance.now() - stoppedAt < 10_000)
+    server.child.stdout?.resume()
+  })
+})
+
 describe('a server on the network', () => {
   it('answers what is no HTTP, and goes on', async (t) => {
     const server = await startServer(t, { DATA_DIR: await temporaryFolder(t) })
@@ -93,7 +153,23 @@ describe('a server on the network', () => {
     assert.match(malformed, /X-Request-Id: [\da-f-]{36}/)
     const headers = await raw(server.url, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)
     assert.match(headers, /^HTTP\/1\.1 431 .*"error":"headers_too_large"/s)
+    const twice = await raw(server.url, 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n')
+    assert.match(twice, /^HTTP\/1\.1 400 .*"error":"request_malformed"/s)
+    const expecting = 'GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n'
+    assert.match(await raw(server.url, expecting), /^HTTP\/1\.1 200 /)
     assert.equal((await fetch(`${server.url}/healthz`)).status, 200)
+  })
+
+  it('answers a good request before it refuses what came behind it', async (t) => {
+    const DATA_DIR = await temporaryFolder(t)
+    const { secretKey } = await environment(DATA_DIR)
+    const server = await startServer(t, { DATA_DIR })
+    const body = '{"peerId":"a"}'
+    const good =
+      `POST /v1/tokens HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${secretKey}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`
+    const answer = await raw(server.url, `${good}GARBAGE\r\n\r\n`)
+    assert.match(answer, /^HTTP\/1\.1 200 OK.*"token":"/s)
   })
 
   it('does not wait for ever for a request to arrive', async (t) => {

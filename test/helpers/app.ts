@@ -46,7 +46,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   const made = await environments.create('Test')
   const keyLives = createKeyLives({ store, seams })
   const installation = { store, sealer, environments, keyLives, close: () => store.close() }
-  const services = await startServices(config, installation, seams, log)
+  const services = await startServices(config, installation, seams, log, () => false)
   const app = await buildApp({ config, log, ...services, installation, now: seams.now })
   t.after(async () => {
     await app.server.close()

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-const ROOT = new URL('../../', import.meta.url).pathname
+const ROOT = join(import.meta.dirname, '../..')
 
 /** What a program said and how it ended. */
 export interface Ended {
@@ -37,8 +37,9 @@ export async function run(
   file: string,
   args: readonly string[],
   env: Record<string, string>,
+  stdout: 'pipe' | number = 'pipe',
 ): Promise<Ended> {
-  const child = start(file, args, env)
+  const child = start(file, args, env, stdout)
   const output = collect(child)
   const [code] = await once(child, 'close')
   return { code, ...output() }
@@ -74,10 +75,15 @@ export async function startServer(t: TestContext, env: Record<string, string>): 
 }
 
 // The caller's own variables stay out of it, so that a test means the same everywhere.
-function start(file: string, args: readonly string[], env: Record<string, string>): ChildProcess {
+function start(
+  file: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  stdout: 'pipe' | number = 'pipe',
+): ChildProcess {
   return spawn(process.execPath, [join(ROOT, 'src', file), ...args], {
     env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
   })
 }
 

@@ -64,6 +64,7 @@ describe('the description of the API', () => {
 
   it('has a page that needs nothing from elsewhere', async (t) => {
     const { server } = await build(t)
+    assert.equal((await server.inject({ url: '/docs' })).headers.location, '/docs/')
     const page = await server.inject({ url: '/docs/' })
     assert.equal(page.statusCode, 200)
     assert.doesNotMatch(String(page.headers['content-security-policy']), /upgrade-insecure|validator/)

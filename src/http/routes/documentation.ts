@@ -45,6 +45,7 @@ async function pages(app: FastifyInstance, { config }: DocumentationOptions): Pr
       css: [{ filename: 'jeton.css', content: '.topbar, .auth-wrapper { display: none }' }],
     },
   })
+  app.get('', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs/'))
   app.get('/errors', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(errorsPage),
   )

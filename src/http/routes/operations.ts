@@ -1,10 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { JetonError } from '../../domain/errors.ts'
+import type { Journal } from '../../journal/journal.ts'
 import type { Keyring } from '../../keys/keyring.ts'
 
 interface OperationsDeps {
   readonly keyring: Keyring
+  readonly journal: Journal
   readonly isDraining: () => boolean
 }
 
@@ -17,7 +19,7 @@ const ready = z.object({
 /** `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can mint. */
 export async function operations(
   app: FastifyInstance,
-  { keyring, isDraining }: OperationsDeps,
+  { keyring, journal, isDraining }: OperationsDeps,
 ): Promise<void> {
   app.get(
     '/healthz',
@@ -33,6 +35,7 @@ export async function operations(
     async () => {
       if (isDraining())
         throw new JetonError('shutting_down', 'This process is shutting down; others take over.')
+      if (!journal.isAvailable()) throw new JetonError('journal_unavailable', 'Records cannot be written.')
       const keys = keyring.state()
       if (keys === 'stale')
         throw new JetonError('store_unavailable', 'The keys could not be read for too long.')
