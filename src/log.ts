@@ -20,7 +20,10 @@ const FLUSH_WITHIN_MS = 1_000
 export interface LogStream extends DestinationStream {
   /** Whether lines are being dropped because nobody reads them. */
   isStalled(): boolean
-  /** Writes what is left, for a moment at most. */
+  /**
+   * Writes what is left. When nobody reads it within a moment it ends the process where it stands: a write to a full
+   * pipe holds its thread, and an ordinary exit would wait for that.
+   */
   close(): Promise<void>
 }
 
@@ -46,7 +49,10 @@ export function openLogStream(): LogStream {
     isStalled: () => stalled,
     async close() {
       boom.end()
-      await Promise.race([once(boom, 'close'), sleep(FLUSH_WITHIN_MS, undefined, { ref: false })])
+      const closed = once(boom, 'close').then(() => true)
+      if (await Promise.race([closed, sleep(FLUSH_WITHIN_MS, false)])) return
+      writeSync(2, 'Nobody reads the log; its last lines are lost.\n')
+      process.kill(process.pid, 'SIGKILL')
     },
   }
 }
