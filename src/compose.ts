@@ -7,7 +7,7 @@ import { openDataKey } from './keys/data-key.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
 import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
-import { generateMasterKey, prepareDataDir, readMasterKey } from './keys/master-key.ts'
+import { generateMasterKey, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
 import { SealError, type Sealer } from './keys/sealing.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
@@ -15,6 +15,7 @@ import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createTurnMint, type TurnMint } from './mint/turn.ts'
 import type { Seams } from './seams.ts'
+import { holdShared } from './store/hold.ts'
 import { StoreError } from './store/migrate.ts'
 import { openSqlite } from './store/open-sqlite.ts'
 import type { Store } from './store/store.ts'
@@ -57,14 +58,31 @@ export async function openInstallation(config: Config, seams: Seams): Promise<In
 }
 
 async function openStore(config: Config, seams: Seams): Promise<Installation> {
-  const store = openSqlite(join(config.dataDir, 'jeton.db'))
+  const store = openHeld(databasePath(config))
   try {
-    const sealer = await openDataKey(store, await findMasterKey(config, store, seams), seams)
+    const sealer = await openDataKey(store, await findMasterKeys(config, store, seams), seams)
     const environments = createEnvironments({ store, sealer, seams })
     const keyLives = createKeyLives({ store, seams })
     return { store, sealer, environments, keyLives, close: () => store.close() }
   } catch (error) {
     await store.close()
+    throw error
+  }
+}
+
+/** Where the embedded database lies. */
+export function databasePath({ dataDir }: Pick<Config, 'dataDir'>): string {
+  return join(dataDir, 'jeton.db')
+}
+
+// As long as it is open, nobody may put another database in its place.
+function openHeld(path: string): Store {
+  const held = holdShared(path)
+  try {
+    const store = openSqlite(path)
+    return { ...store, close: () => store.close().finally(held.release) }
+  } catch (error) {
+    held.release()
     throw error
   }
 }
@@ -92,13 +110,10 @@ export async function startServices(
   }
 }
 
-async function findMasterKey(
-  { masterKey, dataDir }: Config,
-  store: Store,
-  seams: Seams,
-): Promise<Uint8Array> {
-  const known = masterKey ?? (await readMasterKey(dataDir))
-  if (known !== undefined) return known
+async function findMasterKeys(config: Config, store: Store, seams: Seams): Promise<readonly Uint8Array[]> {
+  const { dataDir } = config
+  const known = await knownMasterKeys(config)
+  if (known.length > 0) return known
   // A new key would not open what is there: better to say that the old one is missing.
   if ((await store.sealedDataKey()) === undefined) return await generateMasterKey(dataDir, seams)
   throw new StartError(
@@ -106,7 +121,16 @@ async function findMasterKey(
   )
 }
 
-function toStartError(error: unknown, dataDir: string): unknown {
+/** The master keys that are configured, or else those that lie in the data folder. */
+export async function knownMasterKeys({
+  masterKeys,
+  dataDir,
+}: Pick<Config, 'masterKeys' | 'dataDir'>): Promise<readonly Uint8Array[]> {
+  return masterKeys.length > 0 ? masterKeys : await readMasterKeys(dataDir)
+}
+
+/** What an operator can mend becomes a StartError; the rest stays as it is. */
+export function toStartError(error: unknown, dataDir: string): unknown {
   if (error instanceof SealError) {
     const message = `MASTER_KEY (or master.key) does not open the database in ${dataDir}: it is sealed under another one. Nothing was changed.`
     return new StartError(message, { cause: error })

@@ -19,8 +19,11 @@ export interface Config {
   readonly port: number
   /** Folder of the embedded database and of what is generated at the first run. */
   readonly dataDir: string
-  /** 32 bytes; `undefined` means: use, or outside production make, the one in the data folder. */
-  readonly masterKey: Uint8Array | undefined
+  /**
+   * 32 bytes each. The first seals; a second one still opens, while the master key changes. None means: use, or outside
+   * production make, the one in the data folder.
+   */
+  readonly masterKeys: readonly Uint8Array[]
   /** Any of them opens the admin API, so that they can be rotated; none means: outside production, make one. */
   readonly adminKeys: readonly string[]
   /** Issuer of the tokens, without a slash at its end. */
@@ -84,11 +87,16 @@ const publicUrl = z
   .refine(isHttpUrl, 'must be an http or https URL without a query or a fragment')
   .transform((text) => text.replace(/\/+$/, ''))
 
-const masterKey = z.string().transform((text, context): Uint8Array => {
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.length === 32 && bytes.toString('base64') === text) return bytes
-  context.addIssue('must be 32 bytes in base64, as `jeton secrets create` prints them')
-  return z.NEVER
+const masterKeys = list.transform((texts, context): readonly Uint8Array[] => {
+  const keys = texts.map((text) => Buffer.from(text, 'base64'))
+  if (!keys.every((key, index) => key.length === 32 && key.toString('base64') === texts[index])) {
+    context.addIssue('must be 32 bytes in base64, as `jeton secrets create` prints them')
+  } else if (keys.length > 2 || new Set(texts).size < texts.length) {
+    context.addIssue(
+      'must be one key, or while it changes two different ones: the new one, a comma, the old one',
+    )
+  }
+  return keys
 })
 
 const adminKeys = list.refine(
@@ -106,7 +114,7 @@ export const environmentVariables = z.object({
   PORT: wholeNumber(0, 65_535).prefault('3000'),
   DATA_DIR: z.string().prefault('./data'),
   PUBLIC_URL: publicUrl.optional(),
-  MASTER_KEY: masterKey.optional(),
+  MASTER_KEY: masterKeys.optional(),
   MASTER_KEY_FILE: z.string().optional(),
   ADMIN_KEY: adminKeys.optional(),
   ADMIN_KEY_FILE: z.string().optional(),
@@ -133,6 +141,24 @@ type Given = Readonly<Record<string, string | undefined>>
  * @throws StartError one message that names every fault
  */
 export function readConfig(env: Given = process.env, now = Date.now()): Config {
+  const { config, faults } = checkConfig(env, now)
+  if (config !== undefined) return config
+  throw new StartError(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`)
+}
+
+/** What the environment variables say, with whatever is wrong about them. */
+export interface ConfigReport {
+  /** `undefined` when there are faults. */
+  readonly config: Config | undefined
+  readonly faults: readonly string[]
+  readonly dataDir: string
+  /** As in `Config`; `undefined` when what is given is no master key. */
+  readonly masterKeys: readonly Uint8Array[] | undefined
+  readonly tls: Tls | undefined
+}
+
+/** Reads the environment variables as `readConfig` does, and goes on where something is wrong. */
+export function checkConfig(env: Given = process.env, now = Date.now()): ConfigReport {
   const faults: string[] = []
   const set = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
@@ -142,12 +168,15 @@ export function readConfig(env: Given = process.env, now = Date.now()): Config {
   for (const issue of found.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`)
   const tls = readTls(set.TLS_CERT_FILE, set.TLS_KEY_FILE, now, faults)
   if (given.NODE_ENV === 'production') faults.push(...faultsInProduction(given))
-  if (found.data === undefined || faults.length > 0) {
-    throw new StartError(
-      `The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
-    )
+  const { DATA_DIR, MASTER_KEY } = environmentVariables.shape
+  const generated = given.MASTER_KEY === undefined && set.MASTER_KEY_FILE === undefined
+  return {
+    config: found.data === undefined || faults.length > 0 ? undefined : toConfig(found.data, tls),
+    faults,
+    dataDir: DATA_DIR.parse(given.DATA_DIR),
+    masterKeys: generated ? [] : MASTER_KEY.safeParse(given.MASTER_KEY).data,
+    tls,
   }
-  return toConfig(found.data, tls)
 }
 
 function toConfig(values: Values, tls: Tls | undefined): Config {
@@ -157,7 +186,7 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
     host: values.HOST,
     port: values.PORT,
     dataDir: values.DATA_DIR,
-    masterKey: values.MASTER_KEY,
+    masterKeys: values.MASTER_KEY ?? [],
     adminKeys: values.ADMIN_KEY ?? [],
     publicUrl: values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT, tls !== undefined),
     trustProxy: values.TRUST_PROXY ?? [],

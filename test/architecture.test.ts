@@ -29,7 +29,16 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   store: {
     rooms: ['domain', 'store'],
-    packages: ['node:fs', 'kysely', 'kysely/migration', 'node:sqlite', 'node:timers/promises', 'zod'],
+    packages: [
+      'kysely',
+      'kysely/migration',
+      'node:fs',
+      'node:path',
+      'node:sqlite',
+      'node:timers/promises',
+      'node:url',
+      'zod',
+    ],
   },
   http: {
     rooms: [
@@ -74,15 +83,17 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'cli',
       'compose.ts',
       'config.ts',
+      'doctor.ts',
       'domain',
       'formats',
       'keys/peer-secret.ts',
       'main.ts',
+      'maintenance.ts',
       'seams.ts',
       'store/store.ts',
       '../package.json',
     ],
-    packages: ['commander', 'node:fs/promises', 'node:stream/consumers', 'zod'],
+    packages: ['commander', 'node:fs/promises', 'node:readline/promises', 'node:stream/consumers', 'zod'],
   },
   'seams.ts': { rooms: [], packages: ['node:crypto'] },
   'config.ts': { rooms: ['domain'], packages: ['node:crypto', 'node:fs', 'node:net', 'zod'] },
@@ -94,6 +105,11 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['config.ts', 'domain', 'formats', 'journal', 'keys', 'limits', 'mint', 'seams.ts', 'store'],
     packages: ['node:path', 'pino'],
   },
+  'doctor.ts': {
+    rooms: ['compose.ts', 'config.ts', 'keys', 'seams.ts', 'store'],
+    packages: ['node:crypto', 'node:fs', 'node:path'],
+  },
+  'maintenance.ts': { rooms: ['compose.ts', 'config.ts', 'keys', 'seams.ts', 'store'], packages: [] },
   'main.ts': {
     rooms: [
       'compose.ts',

@@ -100,8 +100,19 @@ describe('the configuration', () => {
   it('takes a secret from a file, but not from two places', async (t) => {
     const file = join(await temporaryFolder(t), 'master')
     await writeFile(file, `${MASTER_KEY}\n`)
-    assert.deepEqual(readConfig({ MASTER_KEY_FILE: file }, START_MS).masterKey, Buffer.alloc(32, 7))
+    assert.deepEqual(readConfig({ MASTER_KEY_FILE: file }, START_MS).masterKeys, [Buffer.alloc(32, 7)])
     assert.throws(() => readConfig({ MASTER_KEY_FILE: file, MASTER_KEY }, START_MS), /keep one/)
+  })
+
+  it('takes two master keys while the master key changes, and no more', () => {
+    const [one = '', two = '', three = ''] = [1, 2, 3].map((byte) =>
+      Buffer.alloc(32, byte).toString('base64'),
+    )
+    const keysOf = (MASTER_KEY: string) => readConfig({ MASTER_KEY }, START_MS).masterKeys
+    assert.deepEqual(keysOf(`${two}, ${one}`), [Buffer.alloc(32, 2), Buffer.alloc(32, 1)])
+    assert.throws(() => keysOf(`${one},${two},${three}`), /MASTER_KEY is one key, or while it changes two/)
+    assert.throws(() => keysOf(`${one},${one}`), /two different ones/)
+    assert.throws(() => keysOf(`${one},short`), /MASTER_KEY is 32 bytes in base64/)
   })
 
   it('requires HTTPS in production unless told otherwise', () => {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline/promises'
 import { text } from 'node:stream/consumers'
 import type { Grant } from '../domain/grant.ts'
 import { grantSchema } from '../formats/grant.ts'
@@ -21,6 +22,24 @@ export async function readGrant(file: string): Promise<Grant> {
 /** Reads a secret as it stands, without the line's end that an editor or `echo` puts behind it. */
 export async function readSecret(file: string): Promise<string> {
   return (await readText(file)).replace(/\r?\n$/, '')
+}
+
+/**
+ * Asks before something that cannot be taken back.
+ *
+ * @param options.yes the caller has said so already
+ * @throws UsageError when the answer is no, or there is no terminal to ask at
+ */
+export async function confirm(
+  question: string,
+  { yes }: { readonly yes?: boolean | undefined },
+): Promise<void> {
+  if (yes) return
+  if (!process.stdin.isTTY)
+    throw new UsageError(`${question} Say --yes, since there is no terminal to ask at.`)
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const answer = await terminal.question(`${question} [y/N] `).finally(() => terminal.close())
+  if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('Nothing was changed.')
 }
 
 async function readText(file: string): Promise<string> {

@@ -2,10 +2,13 @@ import { Command } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { StartError } from '../config.ts'
 import { JetonError } from '../domain/errors.ts'
+import { backupCommands } from './backup.ts'
 import { createTokenCommand } from './create-token.ts'
+import { doctorCommand } from './doctor.ts'
 import { environmentCommands } from './environments.ts'
 import { UsageError } from './input.ts'
 import { keyCommands } from './keys.ts'
+import { masterKeyCommands } from './master-key.ts'
 import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
 import { signingKeyCommands } from './signing-keys.ts'
@@ -21,6 +24,9 @@ environmentCommands(program)
 keyCommands(program)
 signingKeyCommands(program)
 createTokenCommand(program)
+backupCommands(program)
+masterKeyCommands(program)
+doctorCommand(program)
 
 try {
   await program.parseAsync()

@@ -1,6 +1,6 @@
 import type { Seams } from '../seams.ts'
 import type { Store } from '../store/store.ts'
-import { createSealer, SEALING_KEY_BYTES, type Sealer } from './sealing.ts'
+import { createSealer, SEALING_KEY_BYTES, SealError, type Sealer } from './sealing.ts'
 
 const CONTEXT = 'data_key'
 
@@ -9,20 +9,83 @@ const CONTEXT = 'data_key'
  * master key, so that a master key can change without a second look at anything else. The first process at a new
  * database makes the data key.
  *
- * @param masterKey SEALING_KEY_BYTES bytes
+ * @param masterKeys SEALING_KEY_BYTES bytes each; the first one seals, each may open
  * @throws SealError when the database is sealed under another master key; nothing is changed then
  */
-export async function openDataKey(store: Store, masterKey: Uint8Array, seams: Seams): Promise<Sealer> {
-  const master = createSealer(masterKey, seams.random)
+export async function openDataKey(
+  store: Store,
+  masterKeys: readonly Uint8Array[],
+  seams: Seams,
+): Promise<Sealer> {
   const sealed = await store.sealedDataKey()
-  const dataKey = sealed === undefined ? undefined : master.open(sealed, CONTEXT)
+  const dataKey = sealed === undefined ? undefined : unseal(sealed, masterKeys, seams).dataKey
   await store.prepare()
-  return createSealer(dataKey ?? (await makeDataKey(store, master, seams)), seams.random)
+  return createSealer(dataKey ?? (await makeDataKey(store, masterKeys, seams)), seams.random)
 }
 
-async function makeDataKey(store: Store, master: Sealer, seams: Seams): Promise<Uint8Array> {
-  const fresh = master.seal(seams.random(SEALING_KEY_BYTES), CONTEXT)
+/**
+ * The sealed data key as the first master key seals it: the very same bytes when it does so already.
+ *
+ * @throws SealError when none of the master keys opens it
+ */
+export function resealDataKey(
+  sealed: Uint8Array,
+  masterKeys: readonly Uint8Array[],
+  seams: Seams,
+): Uint8Array {
+  const { dataKey, masterKey } = unseal(sealed, masterKeys, seams)
+  return masterKey === masterKeys[0] ? sealed : sealerOf(masterKeys, seams).seal(dataKey, CONTEXT)
+}
+
+/**
+ * The one of the master keys that opens the sealed data key.
+ *
+ * @throws SealError when none does
+ */
+export function masterKeyOf(sealed: Uint8Array, masterKeys: readonly Uint8Array[], seams: Seams): Uint8Array {
+  return unseal(sealed, masterKeys, seams).masterKey
+}
+
+/** Whether two sealed data keys are known to be the same one. */
+export function isSameDataKey(
+  one: Uint8Array,
+  other: Uint8Array,
+  masterKeys: readonly Uint8Array[],
+  seams: Seams,
+): boolean {
+  try {
+    const [a, b] = [one, other].map((sealed) => unseal(sealed, masterKeys, seams).dataKey)
+    return a !== undefined && b !== undefined && Buffer.compare(a, b) === 0
+  } catch (error) {
+    if (error instanceof SealError) return false
+    throw error
+  }
+}
+
+async function makeDataKey(
+  store: Store,
+  masterKeys: readonly Uint8Array[],
+  seams: Seams,
+): Promise<Uint8Array> {
+  const fresh = sealerOf(masterKeys, seams).seal(seams.random(SEALING_KEY_BYTES), CONTEXT)
   // Another process may have been first; its key is the one that counts.
   const kept = await store.change((changes) => changes.keepDataKey(fresh))
-  return master.open(kept, CONTEXT)
+  return unseal(kept, masterKeys, seams).dataKey
+}
+
+function sealerOf([first]: readonly Uint8Array[], seams: Seams): Sealer {
+  if (first === undefined) throw new Error('There is no master key to seal with')
+  return createSealer(first, seams.random)
+}
+
+function unseal(sealed: Uint8Array, masterKeys: readonly Uint8Array[], seams: Seams) {
+  let cause: unknown
+  for (const masterKey of masterKeys) {
+    try {
+      return { masterKey, dataKey: createSealer(masterKey, seams.random).open(sealed, CONTEXT) }
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw new SealError('None of the master keys opens the data key', { cause })
 }

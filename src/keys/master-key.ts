@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { access, link, mkdir, open, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Seams } from '../seams.ts'
 import { SEALING_KEY_BYTES } from './sealing.ts'
@@ -15,37 +15,60 @@ export async function prepareDataDir(dataDir: string): Promise<void> {
   await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
 }
 
-/** The master key that was generated into the data folder, or `undefined` when none was. */
-export async function readMasterKey(dataDir: string): Promise<Uint8Array | undefined> {
+/**
+ * The master keys in the data folder, as MASTER_KEY spells them: none when none was generated, and two while the key
+ * changes, the new one first.
+ */
+export async function readMasterKeys(dataDir: string): Promise<readonly Uint8Array[]> {
+  const path = join(dataDir, FILE_NAME)
   try {
-    const bytes = Buffer.from(await readFile(join(dataDir, FILE_NAME), 'utf8'), 'base64')
-    if (bytes.length === SEALING_KEY_BYTES) return bytes
-    throw new Error(`${join(dataDir, FILE_NAME)} does not hold ${SEALING_KEY_BYTES} bytes in base64`)
+    const texts = (await readFile(path, 'utf8')).trim().split(',')
+    const keys = texts.map((text) => Buffer.from(text, 'base64'))
+    if (keys.every(({ length }) => length === SEALING_KEY_BYTES)) return keys
+    throw new Error(`${path} does not hold ${SEALING_KEY_BYTES} bytes in base64`)
   } catch (error) {
-    if (isFileError(error, 'ENOENT')) return undefined
+    if (isFileError(error, 'ENOENT')) return []
     throw error
   }
 }
 
 /**
- * Generates a master key into the data folder, readable by its owner alone, and gives back the one that lies there
- * then: when two processes do this at once, the first one's stays.
+ * Generates a master key into the data folder, readable by its owner alone, and gives back what lies there then: when
+ * two processes do this at once, the first one's stays.
  */
-export async function generateMasterKey(dataDir: string, seams: Seams): Promise<Uint8Array> {
-  const fresh = seams.random(SEALING_KEY_BYTES)
-  const path = join(dataDir, FILE_NAME)
-  const draft = `${path}.${Buffer.from(seams.random(8)).toString('hex')}`
-  await writeFile(draft, `${Buffer.from(fresh).toString('base64')}\n`, { mode: 0o600, flush: true })
+export async function generateMasterKey(dataDir: string, seams: Seams): Promise<readonly Uint8Array[]> {
+  const fresh = [seams.random(SEALING_KEY_BYTES)]
+  const draft = await writeDraft(dataDir, fresh, seams)
   try {
     // A link appears whole or not at all, so that nobody reads a half-written key.
-    await link(draft, path)
+    await link(draft, join(dataDir, FILE_NAME))
     return fresh
   } catch (error) {
     if (!isFileError(error, 'EEXIST')) throw error
-    return (await readMasterKey(dataDir)) ?? fresh
+    return await readMasterKeys(dataDir)
   } finally {
     await unlink(draft)
   }
+}
+
+/** Puts these keys in the place of the ones in the data folder, for good when it returns, and whole or not at all. */
+export async function replaceMasterKeys(
+  dataDir: string,
+  keys: readonly Uint8Array[],
+  seams: Seams,
+): Promise<void> {
+  await rename(await writeDraft(dataDir, keys, seams), join(dataDir, FILE_NAME))
+  // Without this the file's new name may outlive a loss of power less surely than what is sealed under it.
+  const folder = await open(dataDir)
+  await folder.sync()
+  await folder.close()
+}
+
+async function writeDraft(dataDir: string, keys: readonly Uint8Array[], seams: Seams): Promise<string> {
+  const draft = join(dataDir, `${FILE_NAME}.${Buffer.from(seams.random(8)).toString('hex')}`)
+  const text = keys.map((key) => Buffer.from(key).toString('base64')).join(',')
+  await writeFile(draft, `${text}\n`, { mode: 0o600, flush: true })
+  return draft
 }
 
 function isFileError(error: unknown, code: string): boolean {

@@ -27,6 +27,7 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
   return {
     prepare,
     sealedDataKey,
+    changeDataKey,
     change,
     changesSince,
     listEnvironments,
@@ -41,6 +42,14 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
     if (!(await hasTable(db, 'data_key'))) return undefined
     const row = await db.selectFrom('dataKey').select('sealed').where('id', '=', ONLY_ROW).executeTakeFirst()
     return row === undefined ? undefined : Buffer.from(row.sealed, 'base64url')
+  }
+
+  async function changeDataKey(work: (sealed: Uint8Array) => Promise<Uint8Array>) {
+    await db.transaction().execute(async (transaction) => {
+      const row = await transaction.selectFrom('dataKey').select('sealed').executeTakeFirstOrThrow()
+      const sealed = Buffer.from(await work(Buffer.from(row.sealed, 'base64url'))).toString('base64url')
+      if (sealed !== row.sealed) await transaction.updateTable('dataKey').set({ sealed }).execute()
+    })
   }
 
   async function prepare() {

@@ -29,8 +29,14 @@ export async function migrate<Schema>(db: Kysely<Schema>): Promise<void> {
  */
 export async function refuseNewer<Schema>(db: Kysely<Schema>): Promise<string[]> {
   const applied = await appliedMigrations(db)
+  refuseUnknown(applied)
+  return applied
+}
+
+/** @throws StoreError when one of these migrations is not known here */
+export function refuseUnknown(applied: readonly string[]): void {
   const unknown = applied.filter((name) => !(name in migrations))
-  if (unknown.length === 0) return applied
+  if (unknown.length === 0) return
   throw new StoreError(
     `The database was written by a newer Jeton (it has ${unknown.join(', ')}, which this one does not know). ` +
       'Start that version, or restore a backup made by this one. Nothing was changed.',

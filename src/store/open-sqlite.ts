@@ -1,4 +1,3 @@
-import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -11,6 +10,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import { createPrivateFile } from './files.ts'
 import { createKyselyStore } from './kysely-store.ts'
 import { StoreError } from './migrate.ts'
 import type { Store } from './store.ts'
@@ -35,9 +35,9 @@ export function openSqlite(path: string): Store {
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
-  // SQLite gives its files the umask's mode, and the two beside the database the database's own.
-  if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600))
+/** Opens the file for writing, creating it when it is not there, with every setting that this program relies on. */
+export function openDatabase(path: string): DatabaseSync {
+  if (path !== ':memory:') createPrivateFile(path)
   // Another process may be switching the same new file to WAL, which needs it alone for a moment.
   const database = new DatabaseSync(path, { timeout: LOCK_PATIENCE_MS, enableForeignKeyConstraints: true })
   database.exec('pragma journal_mode = wal')
@@ -107,7 +107,8 @@ const SQLITE_BUSY = 5
 const SQLITE_CONSTRAINT_PRIMARYKEY = 1555
 const SQLITE_CONSTRAINT_UNIQUE = 2067
 
-function isBusy(error: unknown): boolean {
+/** Whether SQLite says that another connection is in the way. */
+export function isBusy(error: unknown): boolean {
   return (resultCodeOf(error) ?? 0) % 256 === SQLITE_BUSY
 }
 

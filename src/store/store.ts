@@ -167,6 +167,13 @@ export interface Store {
    * @throws StoreError when the database is newer than this program
    */
   sealedDataKey(): Promise<Uint8Array | undefined>
+  /**
+   * Seals the data key anew, in one transaction that holds the write lock while `work` runs. That one row changes, and
+   * the revision stays: what the data key opens is the same.
+   *
+   * @param work gives the key as it shall lie there; the very same bytes change nothing
+   */
+  changeDataKey(work: (sealed: Uint8Array) => Promise<Uint8Array>): Promise<void>
   /** Brings the database to this program's schema. Anything else needs that first. */
   prepare(): Promise<void>
   /**

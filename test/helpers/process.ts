@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { watch } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,6 +44,30 @@ export async function run(
   const output = collect(child)
   const [code] = await once(child, 'close')
   return { code, ...output() }
+}
+
+/**
+ * Runs a command line and kills it, with no warning, so many milliseconds after it first changed something in a folder.
+ *
+ * @returns how long it went on from there
+ */
+export async function runAndKill(
+  args: readonly string[],
+  env: Record<string, string>,
+  folder: string,
+  afterMs = Number.POSITIVE_INFINITY,
+): Promise<number> {
+  const watching = new AbortController()
+  const changed = once(watch(folder, { signal: watching.signal }), 'change')
+  const child = start('cli/jeton.ts', args, env)
+  const ended = once(child, 'close')
+  await changed
+  const changedAt = performance.now()
+  const timer = Number.isFinite(afterMs) ? setTimeout(() => child.kill('SIGKILL'), afterMs) : undefined
+  await ended
+  clearTimeout(timer)
+  watching.abort()
+  return performance.now() - changedAt
 }
 
 /** Starts the server and waits until it listens. */

@@ -15,7 +15,7 @@ async function setup(t: TestContext) {
   const seams = drivenSeams()
   const store = openSqlite(':memory:')
   t.after(() => store.close())
-  const sealer = await openDataKey(store, seams.random(32), seams)
+  const sealer = await openDataKey(store, [seams.random(32)], seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('One')
   const keyringOver = (used: Store) =>

@@ -173,6 +173,20 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
       assert.deepEqual(await store.sealedDataKey(), first)
     })
 
+    it('seals the data key anew in one row, without a new revision', async (t) => {
+      const { store } = await filled(t)
+      await store.change((changes) => changes.keepDataKey(Buffer.of(1)))
+      const before = await store.changesSince(0)
+      await store.changeDataKey(async (sealed) => Buffer.concat([sealed, Buffer.of(2)]))
+      assert.deepEqual(await store.sealedDataKey(), Buffer.of(1, 2))
+      await assert.rejects(
+        store.changeDataKey(() => Promise.reject(new Error('halfway'))),
+        /halfway/,
+      )
+      assert.deepEqual(await store.sealedDataKey(), Buffer.of(1, 2))
+      assert.deepEqual(await store.changesSince(0), before)
+    })
+
     it('is prepared once when two processes start at once', async (t) => {
       const handle = await open(t)
       const stores = [handle(), handle(), handle()]

@@ -1,0 +1,76 @@
+import type { Command } from 'commander'
+import { readConfig } from '../config.ts'
+import { backUpInstallation, restoreInstallation } from '../maintenance.ts'
+import { systemSeams } from '../seams.ts'
+import { confirm } from './input.ts'
+import { moment, type OutputOptions, print, printTable } from './output.ts'
+
+/** `jeton backup` and `jeton restore` */
+export function backupCommands(program: Command): void {
+  program
+    .command('backup')
+    .description('copy the database into a file, while servers go on; the master key is not in it')
+    .argument('<file>', 'appears whole or not at all')
+    .option('--force', 'put it in the place of a file that is there')
+    .action(backUp)
+
+  program
+    .command('restore')
+    .description('put a backup in the place of the database; what has ended since then ends again')
+    .argument('<file>', 'what `jeton backup` made')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print one line of JSON')
+    .action(restore)
+}
+
+async function backUp(file: string, { force = false }: { force?: boolean }): Promise<void> {
+  await backUpInstallation(readConfig(), file, { force, seams: systemSeams })
+  print(
+    `${file} holds the database. It opens under the present master key alone: keep that as well, elsewhere.`,
+  )
+}
+
+/** What a row of the database is, in the words of this program. */
+const NAMES = { environment: 'environment', api_key: 'key', signing_key: 'signing key' } as const
+
+const ENDS = {
+  archived_at: 'archived',
+  revoked_at: 'revoked',
+  expires_at: 'expires',
+  signs_until: 'signs until',
+  verifies_until: 'verifies until',
+} as const
+
+async function restore(file: string, { yes, json }: OutputOptions & { yes?: boolean }): Promise<void> {
+  const config = readConfig()
+  const question = `This puts ${file} in the place of the database in ${config.dataDir}: what was made since is gone then.`
+  await confirm(question, { yes })
+  const { revision, replaced, ...told } = await restoreInstallation(config, file, systemSeams)
+  const ended = told.ended.map(({ table, id, label, end, at }) => ({
+    kind: NAMES[table],
+    id,
+    label,
+    end: ENDS[end],
+    at,
+  }))
+  const vanished = told.vanished.map(({ table, id, label }) => ({ kind: NAMES[table], id, label }))
+  if (json) {
+    print(JSON.stringify({ revision, replaced, ended, vanished }))
+    return
+  }
+  print(`The database is the one of ${file} now, at revision ${revision}.`)
+  if (replaced === 'damaged') {
+    print(
+      'What it replaced could not be read to its end. It lies beside it as jeton.db.damaged. Something that was',
+    )
+    print('revoked after the backup may be alive again: look through `jeton keys list`.')
+  }
+  if (ended.length + vanished.length === 0) return
+  printTable(
+    ['WHAT', 'ID', 'NAME', 'NOW', 'AT'],
+    [
+      ...ended.map(({ kind, id, label, end, at }) => [kind, id, label, end, moment(at)]),
+      ...vanished.map(({ kind, id, label }) => [kind, id, label, 'gone', '']),
+    ],
+  )
+}

@@ -1,0 +1,87 @@
+import { databasePath, knownMasterKeys, openInstallation, toStartError } from './compose.ts'
+import { type Config, StartError } from './config.ts'
+import { isSameDataKey, resealDataKey } from './keys/data-key.ts'
+import { prepareDataDir } from './keys/master-key.ts'
+import { changeGeneratedKey, sealUnderFirst } from './keys/rotate-master-key.ts'
+import { SealError } from './keys/sealing.ts'
+import type { Seams } from './seams.ts'
+import { backUp } from './store/backup.ts'
+import { type Hold, holdShared } from './store/hold.ts'
+import { type Restored, restore } from './store/restore.ts'
+
+/**
+ * Copies the database into a file while servers go on.
+ *
+ * @throws StartError when it cannot be done; nothing was changed then
+ */
+export async function backUpInstallation(
+  config: Config,
+  file: string,
+  { force, seams }: { readonly force: boolean; readonly seams: Seams },
+): Promise<void> {
+  const mark = Buffer.from(seams.random(8)).toString('hex')
+  let held: Hold | undefined
+  try {
+    held = holdShared(databasePath(config))
+    await backUp(databasePath(config), file, { force, mark })
+  } catch (error) {
+    throw toStartError(error, config.dataDir)
+  } finally {
+    held?.release()
+  }
+}
+
+/**
+ * Puts a backup in the place of the database, whole or not at all.
+ *
+ * @throws StartError when it cannot be done; nothing was changed then
+ */
+export async function restoreInstallation(config: Config, file: string, seams: Seams): Promise<Restored> {
+  try {
+    await prepareDataDir(config.dataDir)
+    const masterKeys = await knownMasterKeys(config)
+    if (masterKeys.length === 0) {
+      throw new StartError(
+        'There is no master key: set MASTER_KEY to the one that the backup was made under.',
+      )
+    }
+    return await restore(databasePath(config), file, {
+      reseal: (sealed) => resealDataKey(sealed, masterKeys, seams),
+      isSame: (one, other) => isSameDataKey(one, other, masterKeys, seams),
+    })
+  } catch (error) {
+    if (!(error instanceof SealError)) throw toStartError(error, config.dataDir)
+    const message = `${file} is sealed under another master key. Put that one behind the present one: MASTER_KEY=present,other. Nothing was changed.`
+    throw new StartError(message, { cause: error })
+  }
+}
+
+/** What changing the master key came to. */
+export type MasterKeyChange = 'resealed' | 'sealed_already' | 'generated'
+
+/**
+ * Seals the data key under the first key of MASTER_KEY or, where none is configured, under a new one that it generates
+ * into the data folder. Running servers go on.
+ *
+ * @throws StartError when there is no second key to change from, or none opens the database
+ */
+export async function rotateMasterKey(config: Config, seams: Seams): Promise<MasterKeyChange> {
+  const { masterKeys, dataDir } = config
+  if (masterKeys.length === 1) {
+    throw new StartError(
+      'MASTER_KEY holds one key. Put a new one in front of it, with a comma between: MASTER_KEY=new,old. `jeton secrets create` prints a new one.',
+    )
+  }
+  const { store, close } = await openInstallation(config, seams)
+  try {
+    if (masterKeys.length > 1) {
+      return (await sealUnderFirst(store, masterKeys, seams)) ? 'resealed' : 'sealed_already'
+    }
+    await changeGeneratedKey(store, dataDir, seams)
+    return 'generated'
+  } catch (error) {
+    throw toStartError(error, dataDir)
+  } finally {
+    await close()
+  }
+}

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs'
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import { z } from 'zod'
+import { openDatabase } from './open-sqlite.ts'
+import { hasTable, sealedDataKeyOf } from './sqlite-file.ts'
+
+/** The tables that have ends, those first that others refer to. */
+export const ENDING_TABLES = ['environment', 'api_key', 'signing_key'] as const
+export type EndingTable = (typeof ENDING_TABLES)[number]
+
+/** A row by its columns, as SQLite gives it. */
+export type Row = Readonly<Record<string, SQLOutputValue>>
+
+/** What a database that is to be replaced still tells. */
+export interface Replaced {
+  /** Whether all of it could be read. */
+  readonly whole: boolean
+  readonly revision: number | undefined
+  readonly sealedDataKey: Uint8Array | undefined
+  readonly rows: Readonly<Record<EndingTable, readonly Row[]>>
+}
+
+/**
+ * Reads what can be read, in the schema of any version, and leaves one file that holds all of its transactions:
+ * nothing may lie beside it that would be taken for the new database's. Otherwise it is as it was.
+ *
+ * @returns `undefined` when there is none
+ */
+export function readReplaced(path: string): Replaced | undefined {
+  if (!existsSync(path)) return undefined
+  let whole = true
+  let revision: number | undefined
+  let sealedDataKey: Uint8Array | undefined
+  const rows: Record<EndingTable, Row[]> = { environment: [], api_key: [], signing_key: [] }
+  asFarAsItGoes(() => {
+    const database = openDatabase(path)
+    asFarAsItGoes(() => {
+      revision = revisionOf(database)
+    })
+    asFarAsItGoes(() => {
+      sealedDataKey = sealedDataKeyOf(database)
+    })
+    for (const table of ENDING_TABLES) {
+      asFarAsItGoes(() => {
+        for (const row of rowsOf(database, table)) rows[table].push(row)
+      })
+    }
+    asFarAsItGoes(() => database.exec('pragma journal_mode = delete'))
+    database.close()
+  })
+  return { whole, revision, sealedDataKey, rows }
+
+  // A damaged database may be why there is a restore. One part that cannot be read leaves the others.
+  function asFarAsItGoes(read: () => void): void {
+    try {
+      read()
+    } catch {
+      whole = false
+    }
+  }
+}
+
+/** The revision of a database that has one. */
+export function revisionOf(database: DatabaseSync): number | undefined {
+  if (!hasTable(database, 'revision')) return undefined
+  const row = database.prepare('select value from revision').get()
+  return row && z.object({ value: z.number() }).parse(row).value
+}
+
+function rowsOf(database: DatabaseSync, table: EndingTable): Iterable<Row> {
+  return hasTable(database, table) ? database.prepare(`select * from ${table}`).iterate() : []
+}

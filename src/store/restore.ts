@@ -1,0 +1,123 @@
+import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { carryOver, type Ended, type Vanished } from './carry-over.ts'
+import { COMPANIONS, removeDatabase, syncName } from './files.ts'
+import { holdAlone } from './hold.ts'
+import { StoreError } from './migrate.ts'
+import { openDatabase, openSqlite } from './open-sqlite.ts'
+import { type Replaced, readReplaced } from './replaced.ts'
+import { asDatabase, copyDatabase, sealedDataKeyOf, settle } from './sqlite-file.ts'
+
+/** What a restore needs to know about what is sealed. */
+export interface SealedKeys {
+  /**
+   * The data key as the present master key seals it.
+   *
+   * @throws when no master key opens it
+   */
+  reseal(sealed: Uint8Array): Uint8Array
+  /** Whether two are known to be the same key. */
+  isSame(one: Uint8Array, other: Uint8Array): boolean
+}
+
+/** What a restore did. */
+export interface Restored {
+  readonly revision: number
+  /** `damaged`: it did not tell everything, and its file was kept beside the new one. */
+  readonly replaced: 'nothing' | 'whole' | 'damaged'
+  /** What had ended since the backup, and has ended again. */
+  readonly ended: readonly Ended[]
+  /** What was made after the backup, and is gone. */
+  readonly vanished: readonly Vanished[]
+}
+
+/**
+ * Puts a backup in the place of the database. All of it is made ready beside the database and then renamed over it, so
+ * that there is the old one or the new one, whole, whenever this is cut short.
+ *
+ * @throws StoreError while another process has the database open, and for what is no backup for this program; or what
+ *   `keys.reseal` throws. Nothing was changed then
+ */
+export async function restore(databasePath: string, file: string, keys: SealedKeys): Promise<Restored> {
+  const held = holdAlone(databasePath)
+  try {
+    // Nobody else is here, so that this name is ours, and what lies there was left by a restore that was cut short.
+    const draft = `${databasePath}.restoring`
+    removeDatabase(draft)
+    try {
+      return await replace(databasePath, draft, file, keys)
+    } finally {
+      removeDatabase(draft)
+    }
+  } finally {
+    held.release()
+  }
+}
+
+async function replace(
+  databasePath: string,
+  draft: string,
+  file: string,
+  keys: SealedKeys,
+): Promise<Restored> {
+  await copyDatabase(file, draft)
+  const sealed = resealed(draft, file, keys)
+  await bringUpToDate(draft)
+  const replaced = readReplaced(databasePath)
+  const carried = writeInto(draft, sealed, replaced, keys)
+  settle(draft)
+  if (replaced !== undefined && !replaced.whole) keepDamaged(databasePath)
+  if (replaced === undefined) clearCompanions(databasePath)
+  renameSync(draft, databasePath)
+  syncName(databasePath)
+  const told = replaced === undefined ? 'nothing' : replaced.whole ? 'whole' : 'damaged'
+  return { ...carried, replaced: told }
+}
+
+async function bringUpToDate(draft: string): Promise<void> {
+  const store = openSqlite(draft)
+  try {
+    await store.prepare()
+  } finally {
+    await store.close()
+  }
+}
+
+function resealed(draft: string, file: string, keys: SealedKeys): Uint8Array {
+  const database = openDatabase(draft)
+  try {
+    const sealed = asDatabase(file, () => sealedDataKeyOf(database))
+    if (sealed === undefined) throw new StoreError(`${file} is no backup of a Jeton.`)
+    return keys.reseal(sealed)
+  } finally {
+    database.close()
+  }
+}
+
+function writeInto(draft: string, sealed: Uint8Array, replaced: Replaced | undefined, keys: SealedKeys) {
+  const database = openDatabase(draft)
+  try {
+    database.exec('begin immediate')
+    database.prepare('update data_key set sealed = ?').run(Buffer.from(sealed).toString('base64url'))
+    const other = replaced?.sealedDataKey
+    const sameDataKey = other !== undefined && keys.isSame(sealed, other)
+    const carried = carryOver(database, replaced, sameDataKey)
+    database.exec('commit')
+    return carried
+  } finally {
+    database.close()
+  }
+}
+
+// What lies beside a damaged database may hold its last transactions, and would be read into the new one.
+function keepDamaged(databasePath: string): void {
+  copyFileSync(databasePath, `${databasePath}.damaged`)
+  for (const suffix of COMPANIONS) {
+    if (existsSync(`${databasePath}${suffix}`)) {
+      renameSync(`${databasePath}${suffix}`, `${databasePath}.damaged${suffix}`)
+    }
+  }
+}
+
+function clearCompanions(databasePath: string): void {
+  for (const suffix of COMPANIONS) rmSync(`${databasePath}${suffix}`, { force: true })
+}
