@@ -283,6 +283,7 @@ describe('jeton restore', () => {
     for (const [table, names] of Object.entries(columns)) {
       for (const name of names) edit(file, `alter table ${table} drop column ${name}`)
     }
+    edit(file, 'drop table idempotent_call')
     edit(file, "delete from kysely_migration where name <> '0001-foundation'")
     assert.equal((await jeton(['restore', file, '--yes'])).code, 0)
     assert.equal((await use(everythingIn)).signingKeys.length, 2)

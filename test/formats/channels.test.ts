@@ -67,6 +67,7 @@ describe('a channels request', () => {
     ['a channel with a control character', { ...valid, channels: ['a\tb'] }, 'channels.0'],
     ['a stray backslash in a channel', { ...valid, channels: ['a\\b'] }, 'channels.0'],
     ['an unknown permission', { ...valid, permissions: ['publish', 'admin'] }, 'permissions.1'],
+    ['a permission twice', { ...valid, permissions: ['send', 'send'] }, 'permissions'],
     ['a life of nothing', { ...valid, expiresInSec: 0 }, 'expiresInSec'],
     ['a life beyond the longest', { ...valid, expiresInSec: 86_401 }, 'expiresInSec'],
     ['half a second', { ...valid, expiresInSec: 1.5 }, 'expiresInSec'],

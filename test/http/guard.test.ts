@@ -89,6 +89,53 @@ describe('the guard', () => {
   })
 })
 
+describe('a forwarded address', () => {
+  it('is taken only when it is one, without the port that some proxies put behind it', async (t) => {
+    const { server, made, lines } = await build(t, { TRUST_PROXY: '10.0.0.9' })
+    const addresses: [string, string][] = [
+      ['192.0.2.7', '192.0.2.7'],
+      ['192.0.2.7:4711', '192.0.2.7'],
+      ['[2001:db8::1]:4711', '2001:db8::1'],
+      ['127.evil', '10.0.0.9'],
+      ['x'.repeat(2_000), '10.0.0.9'],
+    ]
+    for (const [forwarded] of addresses) {
+      const headers = { 'x-api-key': made.secretKey, 'x-forwarded-for': forwarded }
+      await server.inject({
+        method: 'POST',
+        url: '/v1/client/tokens',
+        remoteAddress: '10.0.0.9',
+        headers,
+        payload: {},
+      })
+    }
+    const recorded = lines.filter(({ msg }) => msg === 'token issued').map(({ address }) => address)
+    assert.deepEqual(
+      recorded,
+      addresses.map(([, address]) => address),
+    )
+  })
+
+  it('never stands for loopback, and neither does a proxy on this machine', async (t) => {
+    const { server, made } = await build(t, { REQUIRE_HTTPS: 'true', TRUST_PROXY: '127.0.0.1' })
+    const forwarded = [
+      { 'x-forwarded-for': '127.0.0.1' },
+      { 'x-forwarded-for': '192.0.2.7' },
+      { 'x-forwarded-proto': 'http' },
+      { forwarded: 'for=192.0.2.7' },
+    ]
+    for (const headers of forwarded) {
+      const reply = await server.inject({
+        method: 'POST',
+        url: '/v1/client/tokens',
+        headers: { 'x-api-key': made.secretKey, ...headers },
+        payload: {},
+      })
+      assert.equal(reply.json().error, 'https_required', JSON.stringify(headers))
+    }
+  })
+})
+
 describe('failed authentications', () => {
   const env = { RATE_LIMIT_AUTH_FAILURES: '3/1m' }
 

@@ -33,9 +33,15 @@ describe('the limit of a subject', () => {
   })
 
   it('is not shared between environments', async (t) => {
-    const [one, two] = [await build(t), await build(t)]
-    for (let taken = 0; taken < 10; taken += 1) await one.post('/auth/token', asUser('alice'))
-    assert.equal((await two.post('/auth/token', asUser('alice'))).statusCode, 200)
+    const { post, environments, keyring } = await build(t)
+    const other = await environments.create('Other')
+    await keyring.refresh()
+    for (let taken = 0; taken < 10; taken += 1) await post('/auth/token', asUser('alice'))
+    assert.equal((await post('/auth/token', asUser('alice'))).statusCode, 429)
+    assert.equal(
+      (await post('/auth/token', asUser('alice'), { 'x-api-key': other.secretKey })).statusCode,
+      200,
+    )
   })
 
   it('is what the configuration says', async (t) => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { createSealer } from '../../src/keys/sealing.ts'
+import { decodeJwt, decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import { build } from '../helpers/app.ts'
 import { START_MS } from '../helpers/seams.ts'
 
@@ -69,14 +68,27 @@ for (const { url, body, fmt } of endpoints) {
 }
 
 describe('a token', () => {
-  it('is signed by its own environment’s key and verifies with nobody else’s', async (t) => {
-    const { post, store } = await build(t)
-    const [payload] = (await post('/v1/tokens', { peerId: 'a' })).json().token.split('.')
-    assert.ok(payload)
-    // The sealed secret in the database is no use without the data key.
-    const [key] = (await store.changesSince(0)).signingKeys
-    const sealer = createSealer(new Uint8Array(32), () => new Uint8Array(12))
-    assert.throws(() => sealer.open(key?.sealedSecret ?? new Uint8Array(), `signing_key/x/${key?.kid}`))
+  it('is signed by its own environment’s key, and verifies with nobody else’s', async (t) => {
+    const { post, environments, keyring, made, store } = await build(t)
+    const other = await environments.create('Other', { signingAlgorithm: 'EdDSA' })
+    const mine = await environments.create('Mine', { signingAlgorithm: 'EdDSA' })
+    await keyring.refresh()
+    const mint = async (key: string) =>
+      (await post('/v1/tokens', { peerId: 'a' }, { 'x-api-key': key })).json().token
+    const publicKey = async (environmentId: string) => {
+      const { signingKeys } = await store.changesSince(0)
+      const own = signingKeys.filter((key) => key.environmentId === environmentId)
+      return await importJWK(JSON.parse(own.find(({ publicJwk }) => publicJwk)?.publicJwk ?? ''), 'EdDSA')
+    }
+    const token = await mint(mine.secretKey)
+    const currentDate = new Date(START_MS)
+    const { payload } = await jwtVerify(token, await publicKey(mine.environment.id), { currentDate })
+    assert.equal(payload.aud, mine.environment.id)
+    await assert.rejects(
+      jwtVerify(token, await publicKey(other.environment.id), { currentDate }),
+      /signature/,
+    )
+    assert.equal(decodeProtectedHeader(await mint(made.secretKey)).alg, 'HS256')
   })
 
   it('carries what was asked for and what follows from it', async (t) => {
