@@ -7,7 +7,7 @@ import { openDataKey } from './keys/data-key.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
 import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
-import { generateMasterKey, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
+import { generateMasterKey, MasterKeyError, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
 import { SealError, type Sealer } from './keys/sealing.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
@@ -114,8 +114,11 @@ async function findMasterKeys(config: Config, store: Store, seams: Seams): Promi
   const { dataDir } = config
   const known = await knownMasterKeys(config)
   if (known.length > 0) return known
-  // A new key would not open what is there: better to say that the old one is missing.
   if ((await store.sealedDataKey()) === undefined) return await generateMasterKey(dataDir, seams)
+  // Another process may have made both between the two looks.
+  const made = await knownMasterKeys(config)
+  if (made.length > 0) return made
+  // A new key would not open what is there: better to say that the old one is missing.
   throw new StartError(
     `The database in ${dataDir} is sealed, and its master key is missing: set MASTER_KEY or put master.key back. Nothing was changed.`,
   )
@@ -135,6 +138,7 @@ export function toStartError(error: unknown, dataDir: string): unknown {
     const message = `MASTER_KEY (or master.key) does not open the database in ${dataDir}: it is sealed under another one. Nothing was changed.`
     return new StartError(message, { cause: error })
   }
+  if (error instanceof MasterKeyError) return new StartError(error.message, { cause: error })
   if (error instanceof StoreError) return new StartError(error.message, { cause: error })
   if (error instanceof Error && 'syscall' in error) {
     return new StartError(`DATA_DIR ${dataDir} cannot be used: ${error.message}`, { cause: error })

@@ -6,6 +6,11 @@ import { SEALING_KEY_BYTES } from './sealing.ts'
 
 const FILE_NAME = 'master.key'
 
+/** A master.key that holds no master key. */
+export class MasterKeyError extends Error {
+  override readonly name = 'MasterKeyError'
+}
+
 /** Makes the data folder, for its owner alone, and proves that it can be written to. */
 export async function prepareDataDir(dataDir: string): Promise<void> {
   await mkdir(dirname(resolve(dataDir)), { recursive: true })
@@ -25,7 +30,9 @@ export async function readMasterKeys(dataDir: string): Promise<readonly Uint8Arr
     const texts = (await readFile(path, 'utf8')).trim().split(',')
     const keys = texts.map((text) => Buffer.from(text, 'base64'))
     if (keys.every(({ length }) => length === SEALING_KEY_BYTES)) return keys
-    throw new Error(`${path} does not hold ${SEALING_KEY_BYTES} bytes in base64`)
+    throw new MasterKeyError(
+      `${path} does not hold ${SEALING_KEY_BYTES} bytes in base64. Put the right one back.`,
+    )
   } catch (error) {
     if (isFileError(error, 'ENOENT')) return []
     throw error
