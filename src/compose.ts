@@ -9,6 +9,7 @@ import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
 import { generateMasterKey, MasterKeyError, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
 import { SealError, type Sealer } from './keys/sealing.ts'
+import { createSigningKeyRotation, type SigningKeyRotation } from './keys/signing-key-rotation.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
 import { createAdmission } from './mint/admission.ts'
@@ -26,6 +27,7 @@ export interface Installation {
   readonly sealer: Sealer
   readonly environments: Environments
   readonly keyLives: KeyLives
+  readonly signingKeyRotation: SigningKeyRotation
   close(): Promise<void>
 }
 
@@ -63,7 +65,9 @@ async function openStore(config: Config, seams: Seams): Promise<Installation> {
     const sealer = await openDataKey(store, await findMasterKeys(config, store, seams), seams)
     const environments = createEnvironments({ store, sealer, seams })
     const keyLives = createKeyLives({ store, seams })
-    return { store, sealer, environments, keyLives, close: () => store.close() }
+    const { staleKeysSeconds } = config
+    const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
+    return { store, sealer, environments, keyLives, signingKeyRotation, close: () => store.close() }
   } catch (error) {
     await store.close()
     throw error

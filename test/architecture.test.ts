@@ -87,6 +87,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'domain',
       'formats',
       'keys/peer-secret.ts',
+      'keys/signing-key-rotation.ts',
       'main.ts',
       'maintenance.ts',
       'seams.ts',

@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander'
 import { formatNames, formats } from '../formats/formats.ts'
-import { readSecret, UsageError } from './input.ts'
-import { withInstallation } from './output.ts'
+import type { Rotated, SigningKeyState } from '../keys/signing-key-rotation.ts'
+import type { SigningAlgorithm } from '../store/store.ts'
+import { confirm, readSecret, UsageError } from './input.ts'
+import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
 
 /** `jeton signing-keys …` */
 export function signingKeyCommands(program: Command): void {
@@ -19,6 +21,38 @@ export function signingKeyCommands(program: Command): void {
       '-',
     )
     .action(importKey)
+
+  signingKeys
+    .command('list')
+    .description('list signing keys and where they stand, those that are gone included')
+    .requiredOption('--environment <id>', 'the environment')
+    .option('--json', 'print one line of JSON')
+    .action(list)
+
+  signingKeys
+    .command('rotate')
+    .description('make a successor, which signs once every verifier has had the time to fetch it')
+    .requiredOption('--environment <id>', 'the environment')
+    .addOption(algorithmOption('which of its own keys; both when left out'))
+    .option('--now', 'for an emergency: sign with it at once; verifiers may refuse new tokens for minutes')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print one line of JSON')
+    .action(rotate)
+
+  signingKeys
+    .command('roll-back')
+    .description('sign with the key of before the last rotation again')
+    .requiredOption('--environment <id>', 'the environment')
+    .addOption(algorithmOption('which of its own keys').makeOptionMandatory())
+    .option('--yes', 'do not ask')
+    .option('--json', 'print one line of JSON')
+    .action(rollBack)
+}
+
+const ALGORITHMS = ['EdDSA', 'HS256'] as const satisfies readonly SigningAlgorithm[]
+
+function algorithmOption(description: string): Option {
+  return new Option('--alg <algorithm>', description).choices(ALGORITHMS)
 }
 
 interface ImportOptions {
@@ -34,4 +68,66 @@ async function importKey({ environment, format: name, kid, secretFile }: ImportO
   const secret = await readSecret(secretFile)
   const identity = { environmentId: environment, kid, format }
   await withInstallation(({ environments }) => environments.importSigningKey(identity, secret))
+}
+
+interface ChangeOptions extends OutputOptions {
+  readonly environment: string
+  readonly yes?: boolean
+}
+
+async function list({ environment, json }: OutputOptions & { environment: string }): Promise<void> {
+  const keys = await withInstallation(({ signingKeyRotation }) => signingKeyRotation.list(environment))
+  if (json) print(JSON.stringify({ signingKeys: keys }))
+  else printKeys(keys)
+}
+
+async function rotate(options: ChangeOptions & { alg?: SigningAlgorithm; now?: boolean }): Promise<void> {
+  const { environment, alg, now: immediately = false, yes, json } = options
+  if (immediately) {
+    await confirm('Verifiers may refuse new tokens until they fetch the keys again. Rotate now?', { yes })
+  }
+  const rotated = await withInstallation(async ({ signingKeyRotation }) => {
+    const done: Rotated[] = []
+    for (const algorithm of alg === undefined ? ALGORITHMS : [alg]) {
+      done.push(await signingKeyRotation.rotate(environment, algorithm, { immediately }))
+    }
+    return done
+  })
+  printRotated(rotated, json)
+}
+
+async function rollBack(options: ChangeOptions & { alg: SigningAlgorithm }): Promise<void> {
+  const { environment, alg, yes, json } = options
+  await confirm(`The last rotation of the ${alg} key of ${environment} is taken back. Go on?`, { yes })
+  const rolledBack = await withInstallation(({ signingKeyRotation }) =>
+    signingKeyRotation.rollBack(environment, alg),
+  )
+  printRotated([rolledBack], json)
+}
+
+function printRotated(rotated: readonly Rotated[], json: boolean | undefined): void {
+  if (json) {
+    print(JSON.stringify({ signingKeys: rotated.map(({ key, changed }) => ({ ...key, changed })) }))
+    return
+  }
+  for (const { key, changed } of rotated) {
+    const when = key.phase === 'published' ? `signs from ${moment(key.signsFrom)}` : 'signs now'
+    print(`${key.algorithm}  ${key.kid}  ${when}${changed ? '' : '; nothing was changed by this call'}`)
+  }
+}
+
+function printKeys(keys: readonly SigningKeyState[]): void {
+  printTable(
+    ['KID', 'ALGORITHM', 'FORMAT', 'PHASE', 'CREATED', 'SIGNS FROM', 'SIGNS UNTIL', 'VERIFIES UNTIL'],
+    keys.map((key) => [
+      key.kid,
+      key.algorithm,
+      key.format ?? '',
+      key.phase,
+      moment(key.createdAt),
+      moment(key.signsFrom),
+      moment(key.signsUntil),
+      moment(key.verifiesUntil),
+    ]),
+  )
 }

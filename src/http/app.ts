@@ -20,6 +20,7 @@ import { channelsTokens } from './routes/channels-tokens.ts'
 import { clientTokens } from './routes/client-tokens.ts'
 import { documentation } from './routes/documentation.ts'
 import { environmentRoutes } from './routes/environments.ts'
+import { jwks } from './routes/jwks.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { operations } from './routes/operations.ts'
 import { peerTokens } from './routes/peer-tokens.ts'
@@ -122,6 +123,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(documentation, { config })
   await app.register(operations, { keyring: deps.keyring, journal: deps.journal, isDraining: () => draining })
   const { keyring, authFailures, mint } = deps
+  await app.register(jwks, { keyring })
   const guard = createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log })
   await app.register(mintRoutes(deps, guard))
   await app.register(adminRoutes(deps, guard))

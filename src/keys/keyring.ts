@@ -5,9 +5,11 @@ import { type Ceiling, ceilingOf, type Grant } from '../domain/grant.ts'
 import { stateOf } from '../domain/key-life.ts'
 import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
-import type { ApiKey, Environment, SigningKey, Store } from '../store/store.ts'
+import type { ApiKey, Environment, Store } from '../store/store.ts'
+import { once } from './once.ts'
 import type { Sealer } from './sealing.ts'
-import { openSigner, type Signer } from './signing-keys.ts'
+import { createSigners, type PublicJwk } from './signers.ts'
+import type { Signer } from './signing-keys.ts'
 import { openTurn, type Turn } from './turn.ts'
 
 /** A secret key as a caller presents it: its text, and its id if the caller sent that too. */
@@ -44,7 +46,7 @@ export interface Keyring {
   authenticateAdmin(text: string): void
   /**
    * What signs tokens of a format now: the key that was imported for it, else one of the environment's own with the
-   * algorithm that the environment prescribes, else with the format's.
+   * algorithm that the environment prescribes, else with the format's. A key whose time is over never does.
    *
    * @throws JetonError `store_unavailable` when no key may sign
    */
@@ -57,7 +59,9 @@ export interface Keyring {
   refresh(): Promise<void>
   /** Since when, against the store. `stale`: too long ago to go on. */
   state(): KeyringState
-  /** Whether every environment has a key that may sign. */
+  /** The public keys that an environment's JWKS holds now; `undefined` when there is no such environment. */
+  publicKeys(environmentId: string): readonly PublicJwk[] | undefined
+  /** Whether every environment has a key that may sign now. */
   canSign(): boolean
 }
 
@@ -82,9 +86,7 @@ const FRESH_MS = 1_000
 export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKeys }: KeyringDeps): Keyring {
   const environments = new Map<string, Environment>()
   const keysByDigest = new Map<string, ApiKey>()
-  const signingKeys = new Map<string, SigningKey[]>()
-  // Opened once per key, when it is first used.
-  const signers = new WeakMap<SigningKey, Signer>()
+  const signers = createSigners(sealer)
   const turns = new WeakMap<Environment, Turn>()
   const ceilings = new WeakMap<Grant, Ceiling>()
   const configuredAdmins = adminKeys.map(digestOfKey)
@@ -93,7 +95,7 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKey
   let readAt = Number.NEGATIVE_INFINITY
   let lastRead = Promise.resolve()
 
-  return { authenticate, authenticateAdmin, signer, turn, flagExposed, refresh, state, canSign }
+  return { authenticate, authenticateAdmin, signer, turn, flagExposed, refresh, state, publicKeys, canSign }
 
   function authenticate({ text, keyId }: Credentials): Caller {
     if (state() === 'stale') {
@@ -130,14 +132,11 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKey
   }
 
   function signer(environment: Environment, { name, algorithm }: Pick<Format, 'name' | 'algorithm'>): Signer {
-    const keys = signingKeys.get(environment.id) ?? []
-    const own = environment.signingAlgorithm ?? algorithm
-    const key =
-      keys.findLast(({ format }) => format === name) ??
-      keys.findLast((candidate) => candidate.format === undefined && candidate.algorithm === own)
-    if (key === undefined)
+    const asked = { format: name, algorithm: environment.signingAlgorithm ?? algorithm }
+    const found = signers.signerFor(environment.id, asked, seams.now())
+    if (found === undefined)
       throw new JetonError('store_unavailable', 'This environment has no key that may sign.')
-    return once(signers, key, (used) => openSigner(used, sealer))
+    return found
   }
 
   function turn(environment: Environment): Turn | undefined {
@@ -165,15 +164,10 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKey
     const changes = await store.changesSince(revision)
     for (const environment of changes.environments) environments.set(environment.id, environment)
     for (const key of changes.apiKeys) keysByDigest.set(key.digest, key)
-    for (const key of changes.signingKeys) addSigningKey(key)
+    for (const key of changes.signingKeys) signers.put(key)
     if (changes.revision !== revision) storedAdmins = changes.adminKeys.map(({ digest }) => digest)
     revision = changes.revision
     readAt = startedAt
-  }
-
-  function addSigningKey(key: SigningKey): void {
-    const others = (signingKeys.get(key.environmentId) ?? []).filter((other) => other.kid !== key.kid)
-    signingKeys.set(key.environmentId, [...others, key])
   }
 
   function state(): KeyringState {
@@ -181,21 +175,14 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKey
     return ageMs <= FRESH_MS ? 'fresh' : ageMs <= staleKeysSeconds * 1000 ? 'behind' : 'stale'
   }
 
-  function canSign(): boolean {
-    return [...environments.keys()].every((id) => (signingKeys.get(id)?.length ?? 0) > 0)
+  function publicKeys(environmentId: string): readonly PublicJwk[] | undefined {
+    return environments.has(environmentId) ? signers.publicKeys(environmentId, seams.now()) : undefined
   }
-}
 
-function once<Key extends WeakKey, Value>(
-  made: WeakMap<Key, Value>,
-  key: Key,
-  make: (key: Key) => Value,
-): Value {
-  const known = made.get(key)
-  if (known !== undefined) return known
-  const value = make(key)
-  made.set(key, value)
-  return value
+  function canSign(): boolean {
+    const now = seams.now()
+    return [...environments.keys()].every((id) => signers.canSign(id, now))
+  }
 }
 
 function notFound(text: string): JetonError {

@@ -32,6 +32,7 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
     changesSince,
     listEnvironments,
     listApiKeys,
+    listSigningKeys,
     findEnvironment,
     noteUses,
     close,
@@ -113,6 +114,10 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
     return await environmentOf(db, id)
   }
 
+  async function listSigningKeys(environmentId: string) {
+    return await signingKeysOf(db, environmentId)
+  }
+
   async function noteUses(uses: ReadonlyMap<string, number>) {
     await db.transaction().execute(async (transaction) => {
       for (const [id, lastUsedAt] of uses) {
@@ -192,14 +197,7 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
       return await apiKeysOf(transaction, environmentId)
     },
     async listSigningKeys(environmentId) {
-      const rows = await transaction
-        .selectFrom('signingKey')
-        .selectAll()
-        .where('environmentId', '=', environmentId)
-        .orderBy('signsFrom')
-        .orderBy('kid')
-        .execute()
-      return z.array(signingKeyRow).parse(rows)
+      return await signingKeysOf(transaction, environmentId)
     },
     async updateEnvironment(id, change) {
       const row = await this.findEnvironment(id)
@@ -238,4 +236,15 @@ async function apiKeysOf(db: Kysely<Schema>, environmentId: string | undefined) 
   const all = db.selectFrom('apiKey').selectAll().orderBy('createdAt').orderBy('kind', 'desc').orderBy('id')
   const some = environmentId === undefined ? all : all.where('environmentId', '=', environmentId)
   return z.array(apiKeyRow).parse(await some.execute())
+}
+
+async function signingKeysOf(db: Kysely<Schema>, environmentId: string) {
+  const rows = await db
+    .selectFrom('signingKey')
+    .selectAll()
+    .where('environmentId', '=', environmentId)
+    .orderBy('signsFrom')
+    .orderBy('kid')
+    .execute()
+  return z.array(signingKeyRow).parse(rows)
 }

@@ -188,6 +188,7 @@ export interface Store {
   /** Environments in the order of their ids, after `cursor` if it is given. */
   listEnvironments(page?: { after?: string | undefined; limit: number }): Promise<readonly Environment[]>
   listApiKeys(environmentId: string | undefined): Promise<readonly ApiKey[]>
+  listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
   /** Notes when keys were last used, by id. Nothing follows from it, so the revision stays. */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>
   close(): Promise<void>

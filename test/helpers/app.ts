@@ -10,6 +10,7 @@ import { createEnvironments, type Environments } from '../../src/keys/environmen
 import { createKeyLives } from '../../src/keys/key-lives.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
 import type { NewEnvironment } from '../../src/keys/new-environment.ts'
+import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
 import { createLog } from '../../src/log.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -27,6 +28,7 @@ export interface TestService {
   /** The log so far, line by line. */
   readonly lines: readonly Record<string, unknown>[]
   readonly environments: Environments
+  readonly signingKeyRotation: SigningKeyRotation
   /** Makes a secret key with a grant, and gives the header that carries it. */
   keyWith(grant: Grant): Promise<{ authorization: string }>
   /** POST with JSON and, unless told otherwise, the environment's secret key. */
@@ -45,7 +47,10 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('Test')
   const keyLives = createKeyLives({ store, seams })
-  const installation = { store, sealer, environments, keyLives, close: () => store.close() }
+  const { staleKeysSeconds } = config
+  const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
+  const close = () => store.close()
+  const installation = { store, sealer, environments, keyLives, signingKeyRotation, close }
   const services = await startServices(config, installation, seams, log, () => false)
   const app = await buildApp({ config, log, ...services, installation, now: seams.now })
   t.after(async () => {
@@ -58,6 +63,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
     server: app.server,
     store,
     environments,
+    signingKeyRotation,
     keyring: services.keyring,
     seams,
     made,

@@ -135,6 +135,8 @@ describe('a problem', () => {
 
   it('hides what went wrong inside, and tells the log', async (t) => {
     const { store, keyring, made, lines, post, seams } = await build(t)
+    // The newest key signs.
+    seams.advance(1)
     const broken = {
       kid: 'sig_broken',
       algorithm: 'HS256',

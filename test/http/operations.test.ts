@@ -45,7 +45,15 @@ describe('the description of the API', () => {
     assert.equal(body.additionalProperties, false)
     assert.equal(body.properties.userId.maxLength, 128)
     assert.ok(api.paths['/auth/token'].post.responses['4XX'].content['application/problem+json'])
-    for (const path of ['/healthz', '/readyz', ...minting, '/v1/turn/credentials', '/v1/environments']) {
+    const jwks = '/environments/{id}/.well-known/jwks.json'
+    for (const path of [
+      '/healthz',
+      '/readyz',
+      jwks,
+      ...minting,
+      '/v1/turn/credentials',
+      '/v1/environments',
+    ]) {
       assert.ok(path in api.paths, path)
     }
     assert.equal('/token' in api.paths, false)

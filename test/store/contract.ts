@@ -75,6 +75,8 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
       assert.deepEqual(await store.listEnvironments(), [environment])
       assert.deepEqual(await store.listApiKeys('env_1'), [secretKey])
       assert.deepEqual(await store.listApiKeys('env_2'), [])
+      assert.deepEqual(await store.listSigningKeys('env_1'), [signingKey])
+      assert.deepEqual(await store.listSigningKeys('env_2'), [])
     })
 
     it('shows another process what changed since it last looked, and only that', async (t) => {

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { JetonError } from '../../domain/errors.ts'
+import { JWKS_MAX_AGE_SECONDS } from '../../domain/signing-period.ts'
+import type { Keyring } from '../../keys/keyring.ts'
+
+const params = z.object({ id: z.string().describe('The environment, env_…') })
+
+const jwkSet = z.object({
+  keys: z.array(
+    z.object({
+      kty: z.literal('OKP'),
+      crv: z.literal('Ed25519'),
+      x: z.string(),
+      kid: z.string(),
+      alg: z.literal('EdDSA'),
+      use: z.literal('sig'),
+    }),
+  ),
+})
+
+/** `GET /environments/{id}/.well-known/jwks.json`: what verifies an environment's EdDSA tokens (RFC 7517 §5). */
+export async function jwks(app: FastifyInstance, { keyring }: { keyring: Keyring }): Promise<void> {
+  app.get<{ Params: z.output<typeof params> }>(
+    '/environments/:id/.well-known/jwks.json',
+    {
+      schema: {
+        tags: ['Tokens'],
+        summary: 'The public keys that verify tokens',
+        params,
+        response: { 200: jwkSet },
+      },
+    },
+    async (request, reply) => {
+      const keys = keyring.publicKeys(request.params.id)
+      if (keys === undefined) throw new JetonError('not_found', 'There is no such environment.')
+      const body = JSON.stringify({ keys })
+      const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
+      // A process that may have missed a new key still answers, so that verifiers go on, but nobody keeps its answer.
+      const mayBeKept = keyring.state() !== 'stale'
+      reply
+        .header('Cache-Control', mayBeKept ? `public, max-age=${JWKS_MAX_AGE_SECONDS}` : 'no-cache')
+        .header('ETag', etag)
+      if (isMatched(request.headers['if-none-match'], etag)) return reply.code(304).send()
+      return reply.type('application/jwk-set+json').send(body)
+    },
+  )
+}
+
+/** Whether the caller has this already (RFC 9110 §13.1.2: a list compared weakly, or `*` for anything). */
+function isMatched(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  const held = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  return held.includes('*') || held.includes(etag)
+}
