@@ -62,7 +62,7 @@ export async function openInstallation(config: Config, seams: Seams): Promise<In
 async function openStore(config: Config, seams: Seams): Promise<Installation> {
   const store = openHeld(databasePath(config))
   try {
-    const sealer = await openDataKey(store, await findMasterKeys(config, store, seams), seams)
+    const sealer = await openSealer(config, store, seams)
     const environments = createEnvironments({ store, sealer, seams })
     const keyLives = createKeyLives({ store, seams })
     const { staleKeysSeconds } = config
@@ -72,6 +72,25 @@ async function openStore(config: Config, seams: Seams): Promise<Installation> {
     await store.close()
     throw error
   }
+}
+
+// The key in the data folder may change between the look at it and the look at the database; then it is another one
+// at the next look. One that stays the same and does not open the database is the wrong one.
+async function openSealer(config: Config, store: Store, seams: Seams): Promise<Sealer> {
+  let keys = await findMasterKeys(config, store, seams)
+  for (;;) {
+    try {
+      return await openDataKey(store, keys, seams)
+    } catch (error) {
+      const again = await findMasterKeys(config, store, seams)
+      if (!(error instanceof SealError) || sameKeys(keys, again)) throw error
+      keys = again
+    }
+  }
+}
+
+function sameKeys(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
+  return Buffer.concat(some).equals(Buffer.concat(others))
 }
 
 /** Where the embedded database lies. */

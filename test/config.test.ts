@@ -114,9 +114,12 @@ describe('the configuration', () => {
     )
     const keysOf = (MASTER_KEY: string) => readConfig({ MASTER_KEY }, START_MS).masterKeys
     assert.deepEqual(keysOf(`${two}, ${one}`), [Buffer.alloc(32, 2), Buffer.alloc(32, 1)])
-    assert.throws(() => keysOf(`${one},${two},${three}`), /MASTER_KEY is one key, or while it changes two/)
+    assert.throws(
+      () => keysOf(`${one},${two},${three}`),
+      /MASTER_KEY must be one key, or while it changes two/,
+    )
     assert.throws(() => keysOf(`${one},${one}`), /two different ones/)
-    assert.throws(() => keysOf(`${one},short`), /MASTER_KEY is 32 bytes in base64/)
+    assert.throws(() => keysOf(`${one},short`), /MASTER_KEY must be 32 bytes in base64/)
   })
 
   it('requires HTTPS in production unless told otherwise', () => {

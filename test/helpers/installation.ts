@@ -54,5 +54,5 @@ export function takeMasterKey(from: string, to: string): void {
   copyFileSync(join(from, 'master.key'), join(to, 'master.key'))
 }
 
-/** How often a process is killed at a random moment: LONG=1 makes it a hundred times. */
-export const KILLS = process.env.LONG === undefined ? 10 : 100
+/** How often a process is killed at a random moment; a hundred times in npm run test:long. */
+export const KILLS = process.env.LONG === undefined ? 4 : 100
