@@ -49,6 +49,8 @@ async function createToken(options: Options): Promise<void> {
     throw new UsageError('The peer id must be 1 to 36 characters of a-z, A-Z, 0-9, _ and -.')
   if (!PEER_ID.test(groupId))
     throw new UsageError('The group id must be 1 to 36 characters of a-z, A-Z, 0-9, _ and -.')
+  refuseUnprintable('key id', apiKey)
+  refuseUnprintable('secret', apiSecret)
   const policy = readPolicy(options.allowPolicy)
   const seconds = readDuration(options.duration)
   if (JETON_KEY.test(apiSecret)) {
@@ -90,15 +92,23 @@ const answer = z.object({ token: z.string() })
 const problem = z.object({ message: z.string() })
 
 async function askJeton(url: string | undefined, credentials: string, body: object): Promise<string> {
-  if (url === undefined) throw new UsageError('Say where Jeton is: --url or JETON_URL.')
-  const response = await post(`${url.replace(/\/+$/, '')}/v1/peer/tokens`, credentials, body)
+  const response = await post(new URL('/v1/peer/tokens', baseOf(url)), credentials, body)
   const found = answer.safeParse(response.body)
   if (response.ok && found.success) return found.data.token
   const said = problem.safeParse(response.body)
   throw new UsageError(said.success ? said.data.message : `Jeton answered ${response.status}, and no token.`)
 }
 
-async function post(url: string, credentials: string, body: object) {
+// Neither the URL nor what fetch says of it is repeated: both could hold a password.
+function baseOf(url: string | undefined): URL {
+  if (url === undefined) throw new UsageError('Say where Jeton is: --url or JETON_URL.')
+  const base = URL.canParse(url) ? new URL(url) : undefined
+  const isHttp = base?.protocol === 'http:' || base?.protocol === 'https:'
+  if (base !== undefined && isHttp && base.username === '' && base.password === '') return base
+  throw new UsageError('The URL of Jeton must be an http or https URL without a user or a password.')
+}
+
+async function post(url: URL, credentials: string, body: object) {
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -110,7 +120,15 @@ async function post(url: string, credentials: string, body: object) {
     })
     return { ok: response.ok, status: response.status, body: await response.json().catch(() => undefined) }
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
-    throw new UsageError(`Jeton at ${url} cannot be reached: ${cause}`)
+    const cause = error instanceof Error ? error.cause : undefined
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer'
+    throw new UsageError(`Jeton at ${url.origin} cannot be reached: ${code}.`)
   }
+}
+
+function refuseUnprintable(what: string, text: string): void {
+  if (/^[\x21-\x7e]+$/.test(text)) return
+  throw new UsageError(
+    `The ${what} must be printable characters without spaces or line breaks, and not empty.`,
+  )
 }

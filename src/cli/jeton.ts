@@ -9,6 +9,7 @@ import { environmentCommands } from './environments.ts'
 import { UsageError } from './input.ts'
 import { keyCommands } from './keys.ts'
 import { masterKeyCommands } from './master-key.ts'
+import { redact } from './output.ts'
 import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
 import { signingKeyCommands } from './signing-keys.ts'
@@ -17,6 +18,7 @@ const program = new Command('jeton')
   .description('Mints short-lived tokens for realtime apps.')
   .version(packageJson.version)
   .showHelpAfterError()
+  .configureOutput({ outputError: (text, write) => write(redact(text)) })
 
 serveCommand(program)
 secretCommands(program)
@@ -33,7 +35,7 @@ try {
 } catch (error) {
   const expected = [StartError, JetonError, UsageError].some((kind) => error instanceof kind)
   process.stderr.write(
-    `${error instanceof Error ? (expected ? error.message : error.stack) : String(error)}\n`,
+    redact(`${error instanceof Error ? (expected ? error.message : error.stack) : String(error)}\n`),
   )
   process.exitCode = 1
 }

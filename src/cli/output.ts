@@ -17,6 +17,11 @@ export async function withInstallation<T>(work: (installation: Installation) => 
   }
 }
 
+/** Takes out what could be a secret that stood where none belongs, like behind a mistyped option. */
+export function redact(text: string): string {
+  return text.replace(/\b(sk|ak)_[\w-]+/g, '$1_…').replace(/(--[\w-]+=)[^'\s]+/g, '$1…')
+}
+
 /** Prints a line to standard output. */
 export function print(line: string): void {
   process.stdout.write(`${line}\n`)

@@ -88,7 +88,8 @@ export const channels: Format<typeof request> = {
   lifetime,
   request,
   subject: ({ subject }) => subject,
-  askedTtlSeconds: ({ expiresInSec, exp }, now) => (exp === undefined ? expiresInSec : untilExp(exp, now)),
+  askedTtlSeconds: ({ expiresInSec, exp }, now, longestSeconds) =>
+    exp === undefined ? expiresInSec : untilExp(exp, now, longestSeconds),
   needs: ({ channels, permissions }) => ({ channels, permissions }),
   claims: (asked, { grant, iceServer }) => {
     const metadata = withIceServer(asked.metadata, iceServer)
@@ -104,14 +105,14 @@ export const channels: Format<typeof request> = {
   policy: ({ channels, permissions }) => ({ channels, permissions }),
 }
 
-function untilExp(exp: number, now: number): number {
+function untilExp(exp: number, now: number, longestSeconds: number): number {
   const asked = exp - now
-  if (asked >= 1 && asked <= lifetime.longestSeconds + CLOCK_LEEWAY_SECONDS) {
-    return Math.min(asked, lifetime.longestSeconds)
+  if (asked < 1 || asked > lifetime.longestSeconds + CLOCK_LEEWAY_SECONDS) {
+    const message =
+      asked < 1 ? 'is not in the future' : `is more than ${lifetime.longestSeconds} seconds in the future`
+    throw new JetonError('body_invalid', `exp ${message}.`, { issues: [{ path: 'exp', message }] })
   }
-  const message =
-    asked < 1 ? 'is not in the future' : `is more than ${lifetime.longestSeconds} seconds in the future`
-  throw new JetonError('body_invalid', `exp ${message}.`, { issues: [{ path: 'exp', message }] })
+  return asked <= longestSeconds + CLOCK_LEEWAY_SECONDS ? Math.min(asked, longestSeconds) : asked
 }
 
 function withIceServer(

@@ -43,9 +43,10 @@ export interface Format<Schema extends z.ZodType = z.ZodType> {
    * How long the token is asked to live, in seconds; `undefined` when the request leaves it to us.
    *
    * @param now unix seconds
+   * @param longestSeconds the longest that the key and the environment allow
    * @throws JetonError `body_invalid` when that depends on the time and cannot be
    */
-  askedTtlSeconds(request: z.output<Schema>, now: number): number | undefined
+  askedTtlSeconds(request: z.output<Schema>, now: number, longestSeconds: number): number | undefined
   /** What the key must be granted for this request, its lifetime aside. */
   needs(request: z.output<Schema>): Omit<Needs, 'format'>
   /** The format's own claims. The mint adds those that every token carries. */

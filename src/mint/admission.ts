@@ -32,24 +32,32 @@ export function beyondGrant({ member, asked, allowed }: Excess): JetonError {
   return new JetonError('beyond_grant', message, { issues: [{ path: member, message }] })
 }
 
+type Lifetimes = Pick<Format, 'name' | 'lifetime'>
+
+/** The longest life that the key and its environment allow a token of this format, in seconds. */
+export function longestTtl({ name, lifetime }: Lifetimes, { ceiling, environment }: Caller): number {
+  const ofEnvironment = environment.settings.lifetimes?.[name]?.longestSeconds ?? lifetime.longestSeconds
+  return Math.min(ofEnvironment, ceiling.grant.maxTtlSeconds ?? ofEnvironment)
+}
+
 /**
- * A token's life: what was asked, else the environment's or the format's default, cut to the longest that the key and
- * the environment allow.
+ * A token's life: what was asked, else the environment's or the format's default, cut to the longest.
  *
- * @throws JetonError `beyond_grant` when more than that was asked
+ * @throws JetonError `beyond_grant` when more than the longest was asked
  */
-export function ttlWithin(
-  asked: number | undefined,
-  { name, lifetime }: Pick<Format, 'name' | 'lifetime'>,
-  { ceiling, environment }: Caller,
-): number {
-  const own = environment.settings.lifetimes?.[name]
-  const { longestSeconds: most } = lifetime
-  const longest = Math.min(own?.longestSeconds ?? most, ceiling.grant.maxTtlSeconds ?? most)
-  if (asked !== undefined && asked > longest) {
+export function ttlWithin(asked: number | undefined, format: Lifetimes, caller: Caller): number {
+  const longest = longestTtl(format, caller)
+  const { name, lifetime } = format
+  if (asked === undefined) {
+    const own = caller.environment.settings.lifetimes?.[name]?.defaultSeconds
+    return Math.min(own ?? lifetime.defaultSeconds, longest)
+  }
+  if (asked <= longest) return asked
+  if (caller.ceiling.grant.maxTtlSeconds === longest) {
     throw beyondGrant({ member: 'maxTtlSeconds', asked: `${asked}`, allowed: [`${longest}`] })
   }
-  return asked ?? Math.min(own?.defaultSeconds ?? lifetime.defaultSeconds, longest)
+  const message = `${asked} seconds are beyond this environment, whose ${name} tokens live ${longest} at most.`
+  throw new JetonError('beyond_grant', message, { issues: [{ path: `settings.lifetimes.${name}`, message }] })
 }
 
 interface AdmissionDeps {

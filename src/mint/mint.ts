@@ -5,7 +5,7 @@ import type { Issuance, Journal } from '../journal/journal.ts'
 import type { Caller, Keyring } from '../keys/keyring.ts'
 import type { Decision } from '../limits/limiter.ts'
 import type { Seams } from '../seams.ts'
-import { type Admission, refuseBeyondGrant, ttlWithin } from './admission.ts'
+import { type Admission, longestTtl, refuseBeyondGrant, ttlWithin } from './admission.ts'
 
 /** The largest token, in bytes: a larger one would not pass in a header or a query. */
 export const TOKEN_LIMIT_BYTES = 12_288
@@ -64,7 +64,7 @@ export function createMint({ keyring, admission, journal, seams, publicUrl }: Mi
     caller: MintCaller,
   ): Promise<Issued> {
     const now = Math.floor(seams.now() / 1000)
-    const asked = format.askedTtlSeconds(request, now)
+    const asked = format.askedTtlSeconds(request, now, longestTtl(format, caller))
     refuseBeyondGrant(caller, { ...format.needs(request), format: format.name })
     const ttlSeconds = ttlWithin(asked, format, caller)
     const subject = format.subject(request)

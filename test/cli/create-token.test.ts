@@ -98,6 +98,22 @@ describe('jeton create-token', () => {
       /^The peer id must be/,
     ],
     ['no secret', [...identity, ...key], /--api-secret/],
+    ['an empty key id', [...identity, '--api-key', '', '--api-secret', vector.secret], /^The key id must be/],
+    [
+      'a secret of two lines',
+      [...identity, ...key, '--api-secret', 'sk_live_canary\nx', '--url', 'http://127.0.0.1:9'],
+      /^The secret must be/,
+    ],
+    [
+      'a URL with a password',
+      [...identity, ...key, '--api-secret', 'sk_live_x', '--url', 'http://u:canary@127.0.0.1:9'],
+      /^The URL of Jeton must be/,
+    ],
+    [
+      'a secret behind a mistyped option',
+      [...identity, ...key, '--api-secret', vector.secret, '--api-secretx=sk_canary'],
+      /unknown option/,
+    ],
     [
       'a Jeton key and nowhere to ask',
       [...identity, ...key, '--api-secret', 'sk_live_canary'],

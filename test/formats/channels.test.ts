@@ -137,21 +137,26 @@ describe('a channels token', () => {
   })
 
   it('lives as long as is asked, if it is asked', () => {
-    assert.equal(channels.askedTtlSeconds(parse({}), NOW), undefined)
-    assert.equal(channels.askedTtlSeconds(parse({ expiresInSec: 5 }), NOW), 5)
-    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 5 }), NOW), 5)
+    assert.equal(channels.askedTtlSeconds(parse({}), NOW, 86_400), undefined)
+    assert.equal(channels.askedTtlSeconds(parse({ expiresInSec: 5 }), NOW, 86_400), 5)
+    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 5 }), NOW, 86_400), 5)
   })
 
   it('cuts an end that a clock ahead put up to 10 s too far, and refuses one farther', () => {
-    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 86_410 }), NOW), 86_400)
-    assert.throws(() => channels.askedTtlSeconds(parse({ exp: NOW + 86_411 }), NOW), {
+    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 86_410 }), NOW, 86_400), 86_400)
+    assert.throws(() => channels.askedTtlSeconds(parse({ exp: NOW + 86_411 }), NOW, 86_400), {
       error: 'body_invalid',
     })
   })
 
+  it('cuts an end to a shorter longest too, and leaves one beyond that to be refused', () => {
+    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 605 }), NOW, 600), 600)
+    assert.equal(channels.askedTtlSeconds(parse({ exp: NOW + 611 }), NOW, 600), 611)
+  })
+
   it('refuses an end that is not in the future', () => {
     for (const exp of [NOW, NOW - 1, 0, -1]) {
-      assert.throws(() => channels.askedTtlSeconds(parse({ exp }), NOW), { error: 'body_invalid' })
+      assert.throws(() => channels.askedTtlSeconds(parse({ exp }), NOW, 86_400), { error: 'body_invalid' })
     }
   })
 })

@@ -70,6 +70,6 @@ describe('a user token', () => {
 
   it('lives an hour, whatever is asked', () => {
     assert.equal(user.lifetime.defaultSeconds, 3_600)
-    assert.equal(user.askedTtlSeconds(valid, 0), undefined)
+    assert.equal(user.askedTtlSeconds(valid, 0, 86_400), undefined)
   })
 })
