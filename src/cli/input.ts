@@ -38,7 +38,11 @@ export async function confirm(
   if (!process.stdin.isTTY)
     throw new UsageError(`${question} Say --yes, since there is no terminal to ask at.`)
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  const answer = await terminal.question(`${question} [y/N] `).finally(() => terminal.close())
+  // ^C and ^D are an answer too.
+  const answer = await terminal
+    .question(`${question} [y/N] `)
+    .catch(() => 'no')
+    .finally(() => terminal.close())
   if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('Nothing was changed.')
 }
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { z } from 'zod'
-import { openDatabase } from './open-sqlite.ts'
+import { StoreError } from './migrate.ts'
+import { isBusy, openDatabase } from './open-sqlite.ts'
 import { hasTable, sealedDataKeyOf } from './sqlite-file.ts'
 
 /** The tables that have ends, those first that others refer to. */
@@ -25,6 +26,7 @@ export interface Replaced {
  * nothing may lie beside it that would be taken for the new database's. Otherwise it is as it was.
  *
  * @returns `undefined` when there is none
+ * @throws StoreError when a program that knows no `jeton.lock` has it open
  */
 export function readReplaced(path: string): Replaced | undefined {
   if (!existsSync(path)) return undefined
@@ -54,7 +56,10 @@ export function readReplaced(path: string): Replaced | undefined {
   function asFarAsItGoes(read: () => void): void {
     try {
       read()
-    } catch {
+    } catch (error) {
+      if (isBusy(error))
+        throw new StoreError(`Another program has ${path} open: stop it first.`, { cause: error })
+      if (error instanceof StoreError) throw error
       whole = false
     }
   }

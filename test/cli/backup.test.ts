@@ -215,6 +215,20 @@ describe('jeton restore', () => {
     assert.equal((await mint(server.url, secretKey)).error, 'key_revoked')
   })
 
+  it('refuses while another program has the database open', async (t) => {
+    const { DATA_DIR, file, jeton, use, keyId } = await install(t)
+    await jeton(['backup', file])
+    const other = new DatabaseSync(join(DATA_DIR, 'jeton.db'))
+    other.exec('begin; select * from revision')
+    const { code, stderr } = await jeton(['restore', file, '--yes'])
+    other.close()
+    assert.deepEqual(
+      [code, stderr],
+      [1, `Another program has ${join(DATA_DIR, 'jeton.db')} open: stop it first.\n`],
+    )
+    assert.ok((await use(everythingIn)).apiKeys.some(({ id }) => id === keyId))
+  })
+
   it('refuses what is no backup for this Jeton, and changes nothing', async (t) => {
     const { DATA_DIR, file, elsewhere, jeton } = await install(t)
     await jeton(['backup', file])
