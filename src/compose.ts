@@ -5,6 +5,7 @@ import type { Journal } from './journal/journal.ts'
 import { createLogJournal } from './journal/log-journal.ts'
 import { openDataKey } from './keys/data-key.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
+import { createFollower, type Follower } from './keys/follower.ts'
 import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
 import { generateMasterKey, MasterKeyError, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
@@ -33,6 +34,7 @@ export interface Installation {
 
 /** What the server works with. */
 export interface Services {
+  readonly follower: Follower
   readonly keyring: Keyring
   readonly mint: Mint
   readonly turnMint: TurnMint
@@ -119,17 +121,19 @@ export async function startServices(
   isLogStalled: () => boolean,
 ): Promise<Services> {
   const { staleKeysSeconds, adminKeys, limits, publicUrl } = config
-  const keyring = createKeyring({ store, sealer, seams, staleKeysSeconds, adminKeys })
-  await keyring.refresh()
+  const follower = createFollower({ store, seams, staleKeysSeconds })
+  const keyring = createKeyring({ store, follower, sealer, seams, adminKeys })
+  await follower.refresh()
   const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
   const journal = createLogJournal(log, isLogStalled)
   return {
+    follower,
     keyring,
     mint: createMint({ keyring, admission, journal, seams, publicUrl }),
     journal,
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
-    stop: follow(keyring, log),
+    stop: follow(follower, log),
   }
 }
 
@@ -170,13 +174,13 @@ export function toStartError(error: unknown, dataDir: string): unknown {
 }
 
 // Follows the store until it is stopped. A failed look is told once, and so is the next one that succeeds.
-function follow(keyring: Keyring, log: Logger): () => void {
+function follow(follower: Follower, log: Logger): () => void {
   let failing = false
   let looking = false
   const timer = setInterval(() => {
     if (looking) return
     looking = true
-    keyring
+    follower
       .refresh()
       .then(
         () => {

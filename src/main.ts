@@ -4,7 +4,7 @@ import { type Installation, openInstallation, startServices } from './compose.ts
 import { type Config, readConfig, StartError } from './config.ts'
 import { type App, buildApp } from './http/app.ts'
 import type { FirstRun } from './keys/environments.ts'
-import type { Keyring } from './keys/keyring.ts'
+import type { Follower } from './keys/follower.ts'
 import { createLog, openLogStream } from './log.ts'
 import { systemSeams } from './seams.ts'
 
@@ -38,7 +38,7 @@ export async function serve(): Promise<void> {
   try {
     await listen(app, config)
     // Only now, so that a start that failed has shown nothing that a later one would not show again.
-    await welcome(installation, services.keyring, config)
+    await welcome(installation, services.follower, config)
   } catch (error) {
     grace.uninstall()
     await end(undefined)
@@ -54,11 +54,11 @@ export async function serve(): Promise<void> {
 }
 
 /** Outside production, makes the very first environment and shows what nobody can look up later. */
-async function welcome({ environments }: Installation, keyring: Keyring, config: Config): Promise<void> {
+async function welcome({ environments }: Installation, follower: Follower, config: Config): Promise<void> {
   if (config.production) return
   const firstRun = await environments.createFirst({ adminKey: config.adminKeys.length === 0 })
   if (firstRun === undefined) return
-  await keyring.refresh()
+  await follower.refresh()
   process.stdout.write(welcomeText(firstRun, config))
 }
 

@@ -6,6 +6,7 @@ import type { Config } from '../config.ts'
 import { JetonError } from '../domain/errors.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Environments } from '../keys/environments.ts'
+import type { Follower } from '../keys/follower.ts'
 import type { KeyLives } from '../keys/key-lives.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
@@ -34,6 +35,7 @@ import { validatorCompiler } from './validation.ts'
 export interface AppDeps {
   readonly config: Config
   readonly log: Logger
+  readonly follower: Follower
   readonly keyring: Keyring
   readonly mint: Mint
   readonly turnMint: TurnMint
@@ -121,9 +123,9 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     throw new JetonError('not_found', `There is no ${request.method} at this path.`)
   })
   await app.register(documentation, { config })
-  await app.register(operations, { keyring: deps.keyring, journal: deps.journal, isDraining: () => draining })
-  const { keyring, authFailures, mint } = deps
-  await app.register(jwks, { keyring })
+  const { follower, keyring, journal, authFailures, mint } = deps
+  await app.register(operations, { follower, keyring, journal, isDraining: () => draining })
+  await app.register(jwks, { follower, keyring })
   const guard = createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log })
   await app.register(mintRoutes(deps, guard))
   await app.register(adminRoutes(deps, guard))
@@ -152,13 +154,13 @@ function mintRoutes({ mint, turnMint }: AppDeps, guard: Guard) {
 }
 
 // Every route in here takes the admin key.
-function adminRoutes({ installation, keyring, now }: AppDeps, guard: Guard) {
+function adminRoutes({ installation, follower, now }: AppDeps, guard: Guard) {
   const { environments, keyLives, store } = installation
   return async (app: FastifyInstance): Promise<void> => {
     app.addHook('onRequest', app.rateLimit())
     app.addHook('onRequest', guard.admin)
-    await app.register(environmentRoutes, { environments, store, refresh: keyring.refresh })
-    await app.register(keyRoutes, { keyLives, store, now, refresh: keyring.refresh })
+    await app.register(environmentRoutes, { environments, store, refresh: follower.refresh })
+    await app.register(keyRoutes, { keyLives, store, now, refresh: follower.refresh })
   }
 }
 

@@ -5,7 +5,8 @@ import { type Ceiling, ceilingOf, type Grant } from '../domain/grant.ts'
 import { stateOf } from '../domain/key-life.ts'
 import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
-import type { ApiKey, Environment, Store } from '../store/store.ts'
+import type { ApiKey, ChangedRows, Environment, Store } from '../store/store.ts'
+import type { Follower } from './follower.ts'
 import { once } from './once.ts'
 import type { Sealer } from './sealing.ts'
 import { createSigners, type PublicJwk } from './signers.ts'
@@ -25,10 +26,7 @@ export interface Caller {
   readonly ceiling: Ceiling
 }
 
-/** How well this process knows the keys. */
-export type KeyringState = 'fresh' | 'behind' | 'stale'
-
-/** Every environment and key in memory, following the store. */
+/** Every environment and key in memory, as the follower tells of them. */
 export interface Keyring {
   /**
    * The living secret key that these credentials are.
@@ -55,21 +53,20 @@ export interface Keyring {
   turn(environment: Environment): Turn | undefined
   /** Notes durably that a browser sent this secret key. */
   flagExposed(key: ApiKey): Promise<void>
-  /** Reads what changed in the store. Reads never overlap, so that an older one cannot put an old state back. */
-  refresh(): Promise<void>
-  /** Since when, against the store. `stale`: too long ago to go on. */
-  state(): KeyringState
-  /** The public keys that an environment's JWKS holds now; `undefined` when there is no such environment. */
+  /**
+   * The public keys that an environment's JWKS holds now: none when it is archived, since nothing of it is let in;
+   * `undefined` when there is no such environment.
+   */
   publicKeys(environmentId: string): readonly PublicJwk[] | undefined
-  /** Whether every environment has a key that may sign now. */
+  /** Whether every environment that mints has a key that may sign now. */
   canSign(): boolean
 }
 
 interface KeyringDeps {
   readonly store: Store
+  readonly follower: Follower
   readonly sealer: Sealer
   readonly seams: Seams
-  readonly staleKeysSeconds: number
   /** The texts of the admin keys that are configured. */
   readonly adminKeys: readonly string[]
 }
@@ -80,10 +77,7 @@ const TOKEN = /^ek_|^eyJ[\w-]*\.[\w-]+\.[\w-]*$/
 /** The ceiling of a key that was made without a grant. */
 const UNLIMITED = ceilingOf({})
 
-/** Longer than this without a successful read and a change elsewhere may not have arrived here. */
-const FRESH_MS = 1_000
-
-export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKeys }: KeyringDeps): Keyring {
+export function createKeyring({ store, follower, sealer, seams, adminKeys }: KeyringDeps): Keyring {
   const environments = new Map<string, Environment>()
   const keysByDigest = new Map<string, ApiKey>()
   const signers = createSigners(sealer)
@@ -91,14 +85,12 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKey
   const ceilings = new WeakMap<Grant, Ceiling>()
   const configuredAdmins = adminKeys.map(digestOfKey)
   let storedAdmins: readonly string[] = []
-  let revision = 0
-  let readAt = Number.NEGATIVE_INFINITY
-  let lastRead = Promise.resolve()
 
-  return { authenticate, authenticateAdmin, signer, turn, flagExposed, refresh, state, publicKeys, canSign }
+  follower.tell(take)
+  return { authenticate, authenticateAdmin, signer, turn, flagExposed, publicKeys, canSign }
 
   function authenticate({ text, keyId }: Credentials): Caller {
-    if (state() === 'stale') {
+    if (follower.knowledge() === 'stale') {
       throw new JetonError('store_unavailable', 'The keys could not be checked for too long. Try again soon.')
     }
     const key = keysByDigest.get(digestOfKey(text))
@@ -151,37 +143,27 @@ export function createKeyring({ store, sealer, seams, staleKeysSeconds, adminKey
       const known = await changes.findApiKey(key.id)
       if (known?.exposedAt === undefined) await changes.updateApiKey(key.id, { exposedAt: seams.now() })
     })
-    await refresh()
+    await follower.refresh()
   }
 
-  function refresh(): Promise<void> {
-    lastRead = lastRead.then(read, read)
-    return lastRead
-  }
-
-  async function read(): Promise<void> {
-    const startedAt = seams.monotonic()
-    const changes = await store.changesSince(revision)
-    for (const environment of changes.environments) environments.set(environment.id, environment)
-    for (const key of changes.apiKeys) keysByDigest.set(key.digest, key)
-    for (const key of changes.signingKeys) signers.put(key)
-    if (changes.revision !== revision) storedAdmins = changes.adminKeys.map(({ digest }) => digest)
-    revision = changes.revision
-    readAt = startedAt
-  }
-
-  function state(): KeyringState {
-    const ageMs = seams.monotonic() - readAt
-    return ageMs <= FRESH_MS ? 'fresh' : ageMs <= staleKeysSeconds * 1000 ? 'behind' : 'stale'
+  function take(rows: ChangedRows): void {
+    for (const environment of rows.environments ?? []) environments.set(environment.id, environment)
+    for (const key of rows.apiKeys ?? []) keysByDigest.set(key.digest, key)
+    for (const key of rows.signingKeys ?? []) signers.put(key)
+    if (rows.adminKeys !== undefined) storedAdmins = rows.adminKeys.map(({ digest }) => digest)
   }
 
   function publicKeys(environmentId: string): readonly PublicJwk[] | undefined {
-    return environments.has(environmentId) ? signers.publicKeys(environmentId, seams.now()) : undefined
+    const environment = environments.get(environmentId)
+    if (environment === undefined) return undefined
+    return environment.archivedAt === undefined ? signers.publicKeys(environmentId, seams.now()) : []
   }
 
   function canSign(): boolean {
     const now = seams.now()
-    return [...environments.keys()].every((id) => signers.canSign(id, now))
+    return [...environments.values()].every(
+      ({ id, archivedAt }) => archivedAt !== undefined || signers.canSign(id, now),
+    )
   }
 }
 

@@ -2,6 +2,7 @@ import { CamelCasePlugin, type Dialect, Kysely, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
+import { readChanges } from './read-changes.ts'
 import {
   adminKeyToRow,
   apiKeyRow,
@@ -29,7 +30,7 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
     sealedDataKey,
     changeDataKey,
     change,
-    changesSince,
+    readChanges: (since, take) => readChanges(db, since, take),
     listEnvironments,
     listApiKeys,
     listSigningKeys,
@@ -73,27 +74,6 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
       throw new JetonError('conflict', 'Something with this name or identity is there already.', {
         cause: error,
       })
-    }
-  }
-
-  async function changesSince(since: number) {
-    // The revision is read first: a change that lands in between is read now and, harmlessly, once more later.
-    const { value } = await db.selectFrom('revision').select('value').executeTakeFirstOrThrow()
-    if (value === since)
-      return { revision: value, environments: [], apiKeys: [], signingKeys: [], adminKeys: [] }
-    const environments = await db
-      .selectFrom('environment')
-      .selectAll()
-      .where('revision', '>', since)
-      .execute()
-    const apiKeys = await db.selectFrom('apiKey').selectAll().where('revision', '>', since).execute()
-    const signingKeys = await db.selectFrom('signingKey').selectAll().where('revision', '>', since).execute()
-    return {
-      revision: value,
-      environments: z.array(environmentRow).parse(environments),
-      apiKeys: z.array(apiKeyRow).parse(apiKeys),
-      signingKeys: z.array(signingKeyRow).parse(signingKeys),
-      adminKeys: await db.selectFrom('adminKey').selectAll().execute(),
     }
   }
 

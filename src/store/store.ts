@@ -102,15 +102,13 @@ export interface AdminKey {
   readonly createdAt: number
 }
 
-/** What came or changed after a revision. */
-export interface Changes {
-  /** Pass it to the next call. */
-  readonly revision: number
-  readonly environments: readonly Environment[]
-  readonly apiKeys: readonly ApiKey[]
-  readonly signingKeys: readonly SigningKey[]
+/** Some of the rows that came or changed after a revision, all of one kind. */
+export interface ChangedRows {
+  readonly environments?: readonly Environment[]
+  readonly apiKeys?: readonly ApiKey[]
+  readonly signingKeys?: readonly SigningKey[]
   /** All of them: they are few, and nothing changes them. */
-  readonly adminKeys: readonly AdminKey[]
+  readonly adminKeys?: readonly AdminKey[]
 }
 
 /** A creating call that was answered. */
@@ -182,8 +180,14 @@ export interface Store {
    * @throws JetonError `conflict` when a unique value is there already
    */
   change<T>(work: (changes: ChangeSet) => Promise<T>): Promise<T>
-  /** What has another revision than `revision`; 0 for everything. */
-  changesSince(revision: number): Promise<Changes>
+  /**
+   * Hands every row that has a later revision than `since` to `take`, in parts that are small enough to leave the event
+   * loop free: environments first, which the others refer to. A row that changes meanwhile may come now or next time.
+   *
+   * @param since 0 for everything
+   * @returns the revision to go on from
+   */
+  readChanges(since: number, take: (rows: ChangedRows) => void): Promise<number>
   findEnvironment(id: string): Promise<Environment | undefined>
   /** Environments in the order of their ids, after `cursor` if it is given. */
   listEnvironments(page?: { after?: string | undefined; limit: number }): Promise<readonly Environment[]>

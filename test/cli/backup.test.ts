@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { decodeProtectedHeader } from 'jose'
+import { changesSince } from '../helpers/changes.ts'
 import {
   everythingIn,
   install,
@@ -127,7 +128,7 @@ describe('jeton restore', () => {
       await store.change((changes) => changes.updateApiKey(keyId, { revokedAt: now }))
       await store.change((changes) => changes.updateApiKey(expiring.keyId, { expiresAt: now + 1 }))
       await store.change((changes) => changes.updateEnvironment(archived.environment.id, { archivedAt: now }))
-      return (await store.changesSince(0)).revision
+      return (await changesSince(store, 0)).revision
     })
 
     const { code, stdout } = await jeton(['restore', file, '--yes', '--json'])
@@ -160,7 +161,7 @@ describe('jeton restore', () => {
     await jeton(['backup', file])
     const { revision } = await use(everythingIn)
     await jeton(['restore', file, '--yes'])
-    const { environments, apiKeys, signingKeys } = await use(({ store }) => store.changesSince(revision))
+    const { environments, apiKeys, signingKeys } = await use(({ store }) => changesSince(store, revision))
     assert.deepEqual([environments.length, apiKeys.length, signingKeys.length], [1, 2, 2])
   })
 

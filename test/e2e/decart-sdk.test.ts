@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { createDecartClient } from '@decartai/sdk'
 import { importJWK, type JWTPayload, jwtVerify } from 'jose'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
+import { changesSince } from '../helpers/changes.ts'
 import { run, startServer, temporaryFolder } from '../helpers/process.ts'
 
 const PUBLIC_URL = 'https://tokens.example.com'
@@ -202,7 +203,7 @@ async function startJeton(t: TestContext) {
 /** Gives the claims of a token, once the environment's public key has confirmed them. */
 async function verifier(DATA_DIR: string, environmentId: string) {
   const store = openSqlite(join(DATA_DIR, 'jeton.db'))
-  const { signingKeys } = await store.changesSince(0)
+  const { signingKeys } = await changesSince(store, 0)
   await store.close()
   const found = signingKeys.find(({ algorithm }) => algorithm === 'EdDSA')
   assert.ok(found?.publicJwk)

@@ -39,7 +39,7 @@ async function setup(t: TestContext) {
     RATE_LIMIT_KEY: '1000000/1m',
     LOG_LEVEL: 'warn',
   })
-  const { server, seams, keyring, made } = service
+  const { server, seams, follower, made } = service
   // jose reads Date, for the age of its copy as for `exp`.
   t.mock.timers.enable({ apis: ['Date'], now: seams.now() })
   const base = await server.listen({ port: 0, host: '127.0.0.1' })
@@ -54,7 +54,7 @@ async function setup(t: TestContext) {
     for (let left = seconds; left > 0; left -= STALE_KEYS_SECONDS / 2) {
       seams.advance(Math.min(left, STALE_KEYS_SECONDS / 2) * 1000)
       t.mock.timers.setTime(seams.now())
-      await keyring.refresh()
+      await follower.refresh()
     }
   }
 

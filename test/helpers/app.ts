@@ -7,6 +7,7 @@ import type { Grant } from '../../src/domain/grant.ts'
 import { type App, buildApp } from '../../src/http/app.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments, type Environments } from '../../src/keys/environments.ts'
+import type { Follower } from '../../src/keys/follower.ts'
 import { createKeyLives } from '../../src/keys/key-lives.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
 import type { NewEnvironment } from '../../src/keys/new-environment.ts'
@@ -21,6 +22,7 @@ export interface TestService {
   readonly app: App
   readonly server: FastifyInstance
   readonly store: Store
+  readonly follower: Follower
   readonly keyring: Keyring
   readonly seams: DrivenSeams
   /** One environment, with its keys in the clear. */
@@ -64,6 +66,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
     store,
     environments,
     signingKeyRotation,
+    follower: services.follower,
     keyring: services.keyring,
     seams,
     made,
@@ -74,7 +77,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
 
   async function keyWith(grant: Grant) {
     const { text } = await keyLives.create(made.environment.id, { kind: 'secret', grant })
-    await services.keyring.refresh()
+    await services.follower.refresh()
     return { authorization: `Bearer ${text}` }
   }
 

@@ -6,6 +6,7 @@ import { type Installation, openInstallation } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import { openSigner } from '../../src/keys/signing-keys.ts'
 import { systemSeams } from '../../src/seams.ts'
+import { changesSince } from './changes.ts'
 import { run, temporaryFolder } from './process.ts'
 
 /** A data folder of its own with one environment, and the command line on it. */
@@ -35,7 +36,7 @@ export async function useInstallation<T>(
 
 /** All that an installation holds, each of its signing keys opened: proof that it is whole and can mint. */
 export async function everythingIn({ store, sealer }: Installation) {
-  const all = await store.changesSince(0)
+  const all = await changesSince(store, 0)
   for (const key of all.signingKeys) openSigner(key, sealer)
   return all
 }

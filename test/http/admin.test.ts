@@ -252,17 +252,17 @@ describe('keys', () => {
   })
 
   it('live on for the grace that is asked for, and never longer than they would have', async (t) => {
-    const { call, id, mintWith, seams, keyring } = await setup(t)
+    const { call, id, mintWith, seams, follower } = await setup(t)
     const expiresAt = Math.floor(seams.now() / 1000) + 30
     const early = (await call('POST', `/v1/environments/${id}/keys`, { kind: 'secret', expiresAt })).body
     const late = (await call('POST', `/v1/environments/${id}/keys`, { kind: 'secret' })).body
     for (const { key } of [early, late]) await call('POST', `/v1/keys/${key.id}/rotate`, { graceSeconds: 60 })
     assert.deepEqual([await mintWith(early.secretKey), await mintWith(late.secretKey)], [200, 200])
     seams.advance(30_000)
-    await keyring.refresh()
+    await follower.refresh()
     assert.deepEqual([await mintWith(early.secretKey), await mintWith(late.secretKey)], ['key_expired', 200])
     seams.advance(30_000)
-    await keyring.refresh()
+    await follower.refresh()
     assert.equal(await mintWith(late.secretKey), 'key_expired')
     assert.equal(
       (await call('POST', `/v1/keys/${late.key.id}/rotate`, { graceSeconds: 604_801 })).status,

@@ -134,7 +134,7 @@ describe('a problem', () => {
   })
 
   it('hides what went wrong inside, and tells the log', async (t) => {
-    const { store, keyring, made, lines, post, seams } = await build(t)
+    const { store, follower, made, lines, post, seams } = await build(t)
     // The newest key signs.
     seams.advance(1)
     const broken = {
@@ -147,7 +147,7 @@ describe('a problem', () => {
     const period = { signsFrom: seams.now(), signsUntil: undefined, verifiesUntil: undefined }
     const key = { ...broken, ...period, environmentId: made.environment.id, createdAt: seams.now() }
     await store.change((changes) => changes.insertSigningKey(key))
-    await keyring.refresh()
+    await follower.refresh()
     const reply = await post('/v1/tokens', { peerId: 'a' }, { 'x-request-id': 'r1' })
     assert.equal(reply.statusCode, 500)
     assert.equal(reply.json().error, 'internal')

@@ -3,12 +3,13 @@ import { describe, it } from 'node:test'
 import { decodeJwt, importJWK, jwtVerify } from 'jose'
 import { formatNames } from '../../src/formats/formats.ts'
 import { build, type TestService } from '../helpers/app.ts'
+import { changesSince } from '../helpers/changes.ts'
 import { START_MS } from '../helpers/seams.ts'
 
 const NOW = START_MS / 1000
 
 async function publicKeyOf({ store }: TestService) {
-  const key = (await store.changesSince(0)).signingKeys.find(({ algorithm }) => algorithm === 'EdDSA')
+  const key = (await changesSince(store, 0)).signingKeys.find(({ algorithm }) => algorithm === 'EdDSA')
   return await importJWK(JSON.parse(key?.publicJwk ?? ''), 'EdDSA')
 }
 
@@ -119,7 +120,7 @@ describe('TURN', () => {
   async function withTurn(t: Parameters<typeof build>[0]): Promise<TestService> {
     const service = await build(t)
     await service.environments.update(service.made.environment.id, { turn: server })
-    await service.keyring.refresh()
+    await service.follower.refresh()
     return service
   }
 
@@ -289,10 +290,10 @@ describe('a key that is limited', () => {
   })
 
   it('is held to a grant that is changed while it is used', async (t) => {
-    const { post, store, made, keyring } = await build(t)
+    const { post, store, made, follower } = await build(t)
     assert.equal((await post('/v1/tokens', { peerId: 'a' })).statusCode, 200)
     await store.change((changes) => changes.updateApiKey(made.keyId, { grant: { formats: [] } }))
-    await keyring.refresh()
+    await follower.refresh()
     assert.equal((await post('/v1/tokens', { peerId: 'a' })).json().error, 'beyond_grant')
   })
 })

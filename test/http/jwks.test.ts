@@ -58,12 +58,12 @@ describe('the JWKS of an environment', () => {
   })
 
   it('has another ETag once it has another key, and the same key set twice the same', async (t) => {
-    const { get, signingKeyRotation, keyring, id } = await setup(t)
+    const { get, signingKeyRotation, follower, id } = await setup(t)
     const etags = [(await get()).headers.etag, (await get()).headers.etag]
     assert.equal(etags[0], etags[1])
     const { key } = await signingKeyRotation.rotate(id, 'EdDSA')
     await signingKeyRotation.rotate(id, 'HS256')
-    await keyring.refresh()
+    await follower.refresh()
     const reply = await get(String(etags[0]))
     assert.equal(reply.statusCode, 200)
     const kids = reply.json().keys.map(({ kid }: { kid: string }) => kid)
@@ -71,10 +71,10 @@ describe('the JWKS of an environment', () => {
   })
 
   it('has the public half of an imported key, and nothing of its seed', async (t) => {
-    const { get, environments, keyring, id } = await setup(t)
+    const { get, environments, follower, id } = await setup(t)
     const seed = '7f'.repeat(32)
     await environments.importSigningKey({ environmentId: id, kid: 'theirs', format: peer }, `sk_${seed}`)
-    await keyring.refresh()
+    await follower.refresh()
     const reply = await get()
     const found = reply.json().keys.find(({ kid }: { kid: string }) => kid === 'theirs')
     assert.deepEqual(Object.keys(found), ['kty', 'crv', 'x', 'kid', 'alg', 'use'])
@@ -82,13 +82,13 @@ describe('the JWKS of an environment', () => {
   })
 
   it('is empty when there is no key to publish', async (t) => {
-    const { get, store, keyring, seams, id } = await setup(t)
+    const { get, store, follower, seams, id } = await setup(t)
     const now = seams.now()
     for (const { kid } of await store.listSigningKeys(id)) {
       const gone = { signsUntil: now, verifiesUntil: now }
       await store.change((changes) => changes.updateSigningKey(id, kid, gone))
     }
-    await keyring.refresh()
+    await follower.refresh()
     assert.deepEqual((await get()).json(), { keys: [] })
   })
 
@@ -111,12 +111,12 @@ describe('the JWKS of an environment', () => {
 
 describe('an environment in which no key may sign', () => {
   it('mints nothing: 503, and the process says that it is not ready', async (t) => {
-    const { server, post, store, keyring, seams, id } = await setup(t)
+    const { server, post, store, follower, seams, id } = await setup(t)
     for (const { kid } of await store.listSigningKeys(id)) {
       const signsUntil = seams.now() + 1_000
       await store.change((changes) => changes.updateSigningKey(id, kid, { signsUntil }))
     }
-    await keyring.refresh()
+    await follower.refresh()
     const mint = async () => (await post('/v1/peer/tokens', { groupId: 'g', peerId: 'p' })).statusCode
     const ready = async () => (await server.inject({ url: '/readyz' })).statusCode
     seams.advance(999)
@@ -126,5 +126,22 @@ describe('an environment in which no key may sign', () => {
     const reply = await post('/auth/token', { userId: 'a', name: 'A' })
     assert.equal(reply.json().error, 'store_unavailable')
     assert.equal(reply.headers.ratelimit, undefined)
+  })
+
+  it('is empty for an archived environment, which no longer counts for readiness either', async (t) => {
+    const { server, environments, made, follower, store, seams } = await build(t)
+    const { id } = made.environment
+    await environments.update(id, { archived: true })
+    const over = { signsUntil: seams.now(), verifiesUntil: seams.now() }
+    await store.change(async (changes) => {
+      for (const { kid } of await changes.listSigningKeys(id)) await changes.updateSigningKey(id, kid, over)
+    })
+    await follower.refresh()
+    const jwks = await server.inject(`/environments/${id}/.well-known/jwks.json`)
+    assert.deepEqual(jwks.json(), { keys: [] })
+    assert.equal((await server.inject('/readyz')).statusCode, 200)
+    await environments.update(id, { archived: false })
+    await follower.refresh()
+    assert.equal((await server.inject('/readyz')).json().error, 'store_unavailable')
   })
 })

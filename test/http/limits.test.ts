@@ -33,9 +33,9 @@ describe('the limit of a subject', () => {
   })
 
   it('is not shared between environments', async (t) => {
-    const { post, environments, keyring } = await build(t)
+    const { post, environments, follower } = await build(t)
     const other = await environments.create('Other')
-    await keyring.refresh()
+    await follower.refresh()
     for (let taken = 0; taken < 10; taken += 1) await post('/auth/token', asUser('alice'))
     assert.equal((await post('/auth/token', asUser('alice'))).statusCode, 429)
     assert.equal(

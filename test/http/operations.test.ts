@@ -10,14 +10,14 @@ describe('operations', () => {
   })
 
   it('say that the process can mint, less well, or not at all', async (t) => {
-    const { server, app, keyring, seams } = await build(t, { STALE_KEYS_SECONDS: '3600' })
+    const { server, app, follower, seams } = await build(t, { STALE_KEYS_SECONDS: '3600' })
     const ready = async () => (await server.inject({ url: '/readyz' })).json()
     assert.deepEqual(await ready(), { status: 'ready', checks: { keys: 'fresh' } })
     seams.advance(1_001)
     assert.deepEqual(await ready(), { status: 'degraded', checks: { keys: 'behind' } })
     seams.advance(3_600_000)
     assert.equal((await ready()).error, 'store_unavailable')
-    await keyring.refresh()
+    await follower.refresh()
     assert.equal((await ready()).status, 'ready')
     app.drain()
     assert.equal((await ready()).error, 'shutting_down')

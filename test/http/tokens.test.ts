@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeJwt, decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import { build } from '../helpers/app.ts'
+import { changesSince } from '../helpers/changes.ts'
 import { START_MS } from '../helpers/seams.ts'
 
 const NOW = START_MS / 1000
@@ -69,14 +70,14 @@ for (const { url, body, fmt } of endpoints) {
 
 describe('a token', () => {
   it('is signed by its own environment’s key, and verifies with nobody else’s', async (t) => {
-    const { post, environments, keyring, made, store } = await build(t)
+    const { post, environments, follower, made, store } = await build(t)
     const other = await environments.create('Other', { signingAlgorithm: 'EdDSA' })
     const mine = await environments.create('Mine', { signingAlgorithm: 'EdDSA' })
-    await keyring.refresh()
+    await follower.refresh()
     const mint = async (key: string) =>
       (await post('/v1/tokens', { peerId: 'a' }, { 'x-api-key': key })).json().token
     const publicKey = async (environmentId: string) => {
-      const { signingKeys } = await store.changesSince(0)
+      const { signingKeys } = await changesSince(store, 0)
       const own = signingKeys.filter((key) => key.environmentId === environmentId)
       return await importJWK(JSON.parse(own.find(({ publicJwk }) => publicJwk)?.publicJwk ?? ''), 'EdDSA')
     }

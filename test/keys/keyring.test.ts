@@ -6,6 +6,7 @@ import { user } from '../../src/formats/user.ts'
 import { generateApiKey } from '../../src/keys/api-keys.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments } from '../../src/keys/environments.ts'
+import { createFollower } from '../../src/keys/follower.ts'
 import { createKeyring } from '../../src/keys/keyring.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { ApiKey, Store } from '../../src/store/store.ts'
@@ -18,17 +19,19 @@ async function setup(t: TestContext) {
   const sealer = await openDataKey(store, [seams.random(32)], seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('One')
-  const keyringOver = (used: Store) =>
-    createKeyring({ store: used, sealer, seams, staleKeysSeconds: 30, adminKeys: [] })
-  const keyring = keyringOver(store)
-  await keyring.refresh()
+  const over = (used: Store) => {
+    const follower = createFollower({ store: used, seams, staleKeysSeconds: 30 })
+    return { follower, keyring: createKeyring({ store: used, follower, sealer, seams, adminKeys: [] }) }
+  }
+  const { follower, keyring } = over(store)
+  await follower.refresh()
   const addKey = async (change: Partial<ApiKey>) => {
     const { row, text } = generateApiKey('secret', made.environment, seams)
     await store.change((changes) => changes.insertApiKey({ ...row, ...change }))
-    await keyring.refresh()
+    await follower.refresh()
     return { text, keyId: undefined }
   }
-  return { seams, store, environments, made, keyring, keyringOver, addKey }
+  return { seams, store, environments, made, follower, keyring, over, addKey }
 }
 
 describe('a presented secret key', () => {
@@ -75,38 +78,39 @@ describe('a presented secret key', () => {
 
 describe('the keyring', () => {
   it('learns of what another process made when it looks again', async (t) => {
-    const { keyring, environments } = await setup(t)
+    const { follower, keyring, environments } = await setup(t)
     const other = await environments.create('Two')
-    await keyring.refresh()
+    await follower.refresh()
     assert.ok(keyring.authenticate({ text: other.secretKey, keyId: undefined }))
     assert.equal(keyring.signer(other.environment, user).algorithm, 'HS256')
   })
 
   it('goes on for a while when the store cannot be read, then refuses, and comes back', async (t) => {
-    const { store, seams, made, keyringOver } = await setup(t)
+    const { store, seams, made, over } = await setup(t)
     let broken = false
-    const keyring = keyringOver({
+    const { follower, keyring } = over({
       ...store,
-      changesSince: (since) => (broken ? Promise.reject(new Error('disk')) : store.changesSince(since)),
+      readChanges: (since, take) =>
+        broken ? Promise.reject(new Error('disk')) : store.readChanges(since, take),
     })
     const call = () => keyring.authenticate({ text: made.secretKey, keyId: undefined })
-    await keyring.refresh()
+    await follower.refresh()
     broken = true
     seams.advance(30_000)
-    await assert.rejects(keyring.refresh())
+    await assert.rejects(follower.refresh())
     assert.ok(call())
-    assert.equal(keyring.state(), 'behind')
+    assert.equal(follower.knowledge(), 'behind')
     seams.advance(1)
     assert.throws(call, { error: 'store_unavailable' })
     broken = false
-    await keyring.refresh()
+    await follower.refresh()
     assert.ok(call())
-    assert.equal(keyring.state(), 'fresh')
+    assert.equal(follower.knowledge(), 'fresh')
   })
 
   it('refuses before it has read the store once', async (t) => {
-    const { keyringOver, store, made } = await setup(t)
-    const keyring = keyringOver(store)
+    const { over, store, made } = await setup(t)
+    const { keyring } = over(store)
     assert.throws(() => keyring.authenticate({ text: made.secretKey, keyId: undefined }), {
       error: 'store_unavailable',
     })
@@ -135,9 +139,9 @@ describe('the keyring', () => {
   })
 
   it('signs every format with what the environment prescribes', async (t) => {
-    const { keyring, environments, made } = await setup(t)
+    const { follower, keyring, environments, made } = await setup(t)
     await environments.update(made.environment.id, { signingAlgorithm: 'EdDSA' })
-    await keyring.refresh()
+    await follower.refresh()
     const { environment } = keyring.authenticate({ text: made.secretKey, keyId: undefined })
     assert.equal(keyring.signer(environment, user).algorithm, 'EdDSA')
     await assert.rejects(environments.update('env_none', { signingAlgorithm: 'EdDSA' }), {
@@ -146,10 +150,10 @@ describe('the keyring', () => {
   })
 
   it('signs the one format that a key was imported for with that key', async (t) => {
-    const { keyring, environments, made } = await setup(t)
+    const { follower, keyring, environments, made } = await setup(t)
     const identity = { environmentId: made.environment.id, kid: 'theirs', format: channels }
     await environments.importSigningKey(identity, 'x'.repeat(32))
-    await keyring.refresh()
+    await follower.refresh()
     assert.equal(keyring.signer(made.environment, channels).kid, 'theirs')
     assert.notEqual(keyring.signer(made.environment, user).kid, 'theirs')
     await assert.rejects(environments.importSigningKey(identity, 'y'.repeat(32)), { error: 'conflict' })

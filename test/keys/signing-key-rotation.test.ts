@@ -8,6 +8,7 @@ import { peer } from '../../src/formats/peer.ts'
 import { user } from '../../src/formats/user.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments } from '../../src/keys/environments.ts'
+import { createFollower } from '../../src/keys/follower.ts'
 import { createKeyring } from '../../src/keys/keyring.ts'
 import { createSigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
@@ -33,24 +34,26 @@ async function setup(t: TestContext) {
     const store = openSqlite(path)
     t.after(() => store.close())
     const sealer = await openDataKey(store, [masterKey], seams)
-    const deps = { store, sealer, seams, staleKeysSeconds: STALE_KEYS_SECONDS, adminKeys: [] }
+    const staleKeysSeconds = STALE_KEYS_SECONDS
+    const follower = createFollower({ store, seams, staleKeysSeconds })
+    const deps = { store, follower, sealer, seams, staleKeysSeconds, adminKeys: [] }
     const keyring = createKeyring(deps)
-    await keyring.refresh()
+    await follower.refresh()
     return { ...deps, keyring, rotation: createSigningKeyRotation(deps) }
   }
   const first = await start()
   const environments = createEnvironments(first)
   const { environment } = await environments.create('One')
   const { id } = environment
-  await first.keyring.refresh()
-  const { rotation, keyring, store } = first
+  await first.follower.refresh()
+  const { rotation, keyring, follower, store } = first
   const signs = async (format: typeof peer | typeof user | typeof channels) => {
-    await keyring.refresh()
+    await follower.refresh()
     return keyring.signer(environment, format).kid
   }
   const phases = async () =>
     Object.fromEntries((await rotation.list(id)).map(({ kid, phase }) => [kid, phase]))
-  return { seams, start, environments, environment, id, rotation, keyring, store, signs, phases }
+  return { seams, start, environments, environment, id, rotation, keyring, follower, store, signs, phases }
 }
 
 describe('a rotation', () => {
@@ -225,11 +228,11 @@ describe('a roll back', () => {
 
 describe('an environment without a key that may sign', () => {
   it('is served by no dead key, from the very moment', async (t) => {
-    const { store, keyring, environment, id, signs, seams } = await setup(t)
+    const { store, follower, keyring, environment, id, signs, seams } = await setup(t)
     const ended = { signsUntil: seams.now() + 1_000, verifiesUntil: seams.now() + 2_000 }
     const kid = await signs(peer)
     await store.change((changes) => changes.updateSigningKey(id, kid, ended))
-    await keyring.refresh()
+    await follower.refresh()
     seams.advance(999)
     assert.equal(keyring.signer(environment, peer).kid, kid)
     seams.advance(1)
@@ -237,7 +240,7 @@ describe('an environment without a key that may sign', () => {
     assert.equal(keyring.canSign(), true)
     const other = await signs(user)
     await store.change((changes) => changes.updateSigningKey(id, other, ended))
-    await keyring.refresh()
+    await follower.refresh()
     assert.equal(keyring.canSign(), false)
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { ApiKey, Environment, SigningKey, Store } from '../../src/store/store.ts'
+import { changesSince } from '../helpers/changes.ts'
 
 const environment: Environment = {
   id: 'env_1',
@@ -68,7 +69,7 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
 
     it('gives back what was written, member by member', async (t) => {
       const { store } = await filled(t)
-      const changes = await store.changesSince(0)
+      const changes = await changesSince(store, 0)
       assert.deepEqual(changes.environments, [environment])
       assert.deepEqual(changes.apiKeys, [secretKey])
       assert.deepEqual(changes.signingKeys, [signingKey])
@@ -82,13 +83,30 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
     it('shows another process what changed since it last looked, and only that', async (t) => {
       const { store, handle } = await filled(t)
       const other = handle()
-      const { revision } = await other.changesSince(0)
-      assert.deepEqual((await other.changesSince(revision)).apiKeys, [])
+      const { revision } = await changesSince(other, 0)
+      assert.deepEqual((await changesSince(other, revision)).apiKeys, [])
       await store.change((changes) => changes.updateApiKey('kid_1', { exposedAt: 2_000 }))
-      const later = await other.changesSince(revision)
+      const later = await changesSince(other, revision)
       assert.ok(later.revision > revision)
       assert.deepEqual(later.apiKeys, [{ ...secretKey, exposedAt: 2_000 }])
       assert.deepEqual(later.environments, [])
+    })
+
+    it('hands over many rows in parts, each row once, also those of one revision', async (t) => {
+      const { store } = await filled(t)
+      const ids = Array.from({ length: 777 }, (_, index) => `kid_${String(index).padStart(4, '0')}`)
+      await store.change(async (changes) => {
+        for (const id of ids) await changes.insertApiKey({ ...secretKey, id, digest: id })
+      })
+      const parts: number[] = []
+      const seen: string[] = []
+      const revision = await store.readChanges(1, ({ apiKeys = [] }) => {
+        parts.push(apiKeys.length)
+        seen.push(...apiKeys.map(({ id }) => id))
+      })
+      assert.deepEqual(seen, ids)
+      assert.ok(Math.max(...parts) < ids.length / 2)
+      assert.equal(revision, 2)
     })
 
     it('changes settings by name, and nothing else', async (t) => {
@@ -106,7 +124,7 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
 
     it('says when there is nothing to change', async (t) => {
       const { store } = await filled(t)
-      const { revision } = await store.changesSince(0)
+      const { revision } = await changesSince(store, 0)
       const update = store.change((changes) => changes.updateEnvironment('env_2', { turn: undefined }))
       await assert.rejects(update, { error: 'not_found' })
       await assert.rejects(
@@ -114,19 +132,19 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
         { error: 'not_found' },
       )
       assert.equal(await store.change((changes) => changes.findEnvironment('env_2')), undefined)
-      assert.equal((await store.changesSince(0)).revision, revision + 1)
+      assert.equal((await changesSince(store, 0)).revision, revision + 1)
     })
 
     it('takes a change whole or not at all', async (t) => {
       const { store } = await prepared(t)
-      const { revision } = await store.changesSince(0)
+      const { revision } = await changesSince(store, 0)
       const failed = store.change(async (changes) => {
         await changes.insertEnvironment(environment)
         throw new Error('halfway')
       })
       await assert.rejects(failed, /halfway/)
       assert.deepEqual(await store.listEnvironments(), [])
-      assert.equal((await store.changesSince(0)).revision, revision)
+      assert.equal((await changesSince(store, 0)).revision, revision)
     })
 
     it('refuses a second use of a name, an id, a digest or a kid as a conflict', async (t) => {
@@ -148,19 +166,19 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
         await changes.insertEnvironment({ ...environment, id: 'env_2', name: 'Two' })
         await changes.insertSigningKey({ ...signingKey, environmentId: 'env_2' })
       })
-      assert.equal((await store.changesSince(0)).signingKeys.length, 2)
+      assert.equal((await changesSince(store, 0)).signingKeys.length, 2)
     })
 
     it('loses nothing when two processes change it at once', async (t) => {
       const { store, handle } = await prepared(t)
       const other = handle()
-      const { revision } = await store.changesSince(0)
+      const { revision } = await changesSince(store, 0)
       const insert = (used: Store, index: number) =>
         used.change((changes) =>
           changes.insertEnvironment({ ...environment, id: `env_${index}`, name: `Environment ${index}` }),
         )
       await Promise.all(Array.from({ length: 40 }, (_, index) => insert(index % 2 ? store : other, index)))
-      const after = await store.changesSince(0)
+      const after = await changesSince(store, 0)
       assert.equal(after.environments.length, 40)
       assert.equal(after.revision, revision + 40)
     })
@@ -178,7 +196,7 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
     it('seals the data key anew in one row, without a new revision', async (t) => {
       const { store } = await filled(t)
       await store.change((changes) => changes.keepDataKey(Buffer.of(1)))
-      const before = await store.changesSince(0)
+      const before = await changesSince(store, 0)
       await store.changeDataKey(async (sealed) => Buffer.concat([sealed, Buffer.of(2)]))
       assert.deepEqual(await store.sealedDataKey(), Buffer.of(1, 2))
       await assert.rejects(
@@ -186,7 +204,7 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
         /halfway/,
       )
       assert.deepEqual(await store.sealedDataKey(), Buffer.of(1, 2))
-      assert.deepEqual(await store.changesSince(0), before)
+      assert.deepEqual(await changesSince(store, 0), before)
     })
 
     it('is prepared once when two processes start at once', async (t) => {

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { JetonError } from '../../domain/errors.ts'
 import { JWKS_MAX_AGE_SECONDS } from '../../domain/signing-period.ts'
+import type { Follower } from '../../keys/follower.ts'
 import type { Keyring } from '../../keys/keyring.ts'
 
 const params = z.object({ id: z.string().describe('The environment, env_…') })
@@ -21,7 +22,10 @@ const jwkSet = z.object({
 })
 
 /** `GET /environments/{id}/.well-known/jwks.json`: what verifies an environment's EdDSA tokens (RFC 7517 §5). */
-export async function jwks(app: FastifyInstance, { keyring }: { keyring: Keyring }): Promise<void> {
+export async function jwks(
+  app: FastifyInstance,
+  { follower, keyring }: { readonly follower: Follower; readonly keyring: Keyring },
+): Promise<void> {
   app.get<{ Params: z.output<typeof params> }>(
     '/environments/:id/.well-known/jwks.json',
     {
@@ -38,7 +42,7 @@ export async function jwks(app: FastifyInstance, { keyring }: { keyring: Keyring
       const body = JSON.stringify({ keys })
       const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
       // A process that may have missed a new key still answers, so that verifiers go on, but nobody keeps its answer.
-      const mayBeKept = keyring.state() !== 'stale'
+      const mayBeKept = follower.knowledge() !== 'stale'
       reply
         .header('Cache-Control', mayBeKept ? `public, max-age=${JWKS_MAX_AGE_SECONDS}` : 'no-cache')
         .header('ETag', etag)

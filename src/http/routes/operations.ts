@@ -2,9 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { JetonError } from '../../domain/errors.ts'
 import type { Journal } from '../../journal/journal.ts'
+import type { Follower } from '../../keys/follower.ts'
 import type { Keyring } from '../../keys/keyring.ts'
 
 interface OperationsDeps {
+  readonly follower: Follower
   readonly keyring: Keyring
   readonly journal: Journal
   readonly isDraining: () => boolean
@@ -19,7 +21,7 @@ const ready = z.object({
 /** `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can mint. */
 export async function operations(
   app: FastifyInstance,
-  { keyring, journal, isDraining }: OperationsDeps,
+  { follower, keyring, journal, isDraining }: OperationsDeps,
 ): Promise<void> {
   app.get(
     '/healthz',
@@ -36,7 +38,7 @@ export async function operations(
       if (isDraining())
         throw new JetonError('shutting_down', 'This process is shutting down; others take over.')
       if (!journal.isAvailable()) throw new JetonError('journal_unavailable', 'Records cannot be written.')
-      const keys = keyring.state()
+      const keys = follower.knowledge()
       if (keys === 'stale')
         throw new JetonError('store_unavailable', 'The keys could not be read for too long.')
       if (!keyring.canSign())

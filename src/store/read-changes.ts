@@ -1,0 +1,55 @@
+import { setImmediate as freeTheLoop } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
+import { z } from 'zod'
+import { apiKeyRow, environmentRow, type Schema, signingKeyRow } from './rows.ts'
+import type { ChangedRows } from './store.ts'
+
+/** Rows in one part: few enough that reading and checking them holds the event loop for a few milliseconds. */
+const ROWS_PER_PART = 250
+
+/** See `Store.readChanges`. */
+export async function readChanges(
+  db: Kysely<Schema>,
+  since: number,
+  take: (rows: ChangedRows) => void,
+): Promise<number> {
+  // Read first: a change that lands in between is read now and, harmlessly, once more next time.
+  const { value } = await db.selectFrom('revision').select('value').executeTakeFirstOrThrow()
+  if (value === since) return value
+  for await (const rows of parts(db, 'environment', ['id'], since)) {
+    take({ environments: z.array(environmentRow).parse(rows) })
+  }
+  for await (const rows of parts(db, 'apiKey', ['id'], since)) {
+    take({ apiKeys: z.array(apiKeyRow).parse(rows) })
+  }
+  for await (const rows of parts(db, 'signingKey', ['environmentId', 'kid'], since)) {
+    take({ signingKeys: z.array(signingKeyRow).parse(rows) })
+  }
+  take({ adminKeys: await db.selectFrom('adminKey').selectAll().execute() })
+  return value
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+// A part may end in the middle of a revision, since a restore gives one to every row: the identity says where to go on.
+async function* parts(
+  db: Kysely<Schema>,
+  table: keyof Schema,
+  identity: readonly string[],
+  since: number,
+): AsyncGenerator<readonly Row[]> {
+  const order = ['revision', ...identity]
+  const columns = sql.join(order.map((column) => sql.ref(column)))
+  // No identity is empty, so that this stands before the first row.
+  let after: readonly unknown[] = [since + 1, ...identity.map(() => '')]
+  for (;;) {
+    const { rows } = await sql<Row>`
+      select * from ${sql.table(table)} where (${columns}) > (${sql.join(after)})
+      order by ${columns} limit ${ROWS_PER_PART}`.execute(db)
+    if (rows.length > 0) yield rows
+    const last = rows.at(-1)
+    if (last === undefined || rows.length < ROWS_PER_PART) return
+    after = order.map((column) => last[column])
+    await freeTheLoop()
+  }
+}
