@@ -30,6 +30,7 @@ export function generateApiKey(
     digest: digestOfKey(text),
     hint: hintOfKey(text),
     text: kind === 'publishable' ? text : undefined,
+    sealedSecret: undefined,
     name: undefined,
     grant: undefined,
     access: undefined,

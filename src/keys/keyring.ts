@@ -4,13 +4,15 @@ import { JetonError } from '../domain/errors.ts'
 import { type Ceiling, ceilingOf, type Grant } from '../domain/grant.ts'
 import { stateOf } from '../domain/key-life.ts'
 import type { Format } from '../formats/format.ts'
+import type { JudgingKey } from '../formats/presented.ts'
 import type { Seams } from '../seams.ts'
 import type { ApiKey, ChangedRows, Environment, Store } from '../store/store.ts'
 import type { Follower } from './follower.ts'
+import { openLocalVerifier } from './local-signing.ts'
 import { once } from './once.ts'
 import type { Sealer } from './sealing.ts'
 import { createSigners, type PublicJwk } from './signers.ts'
-import type { Signer } from './signing-keys.ts'
+import type { SignatureCheck, Signer } from './signing-keys.ts'
 import { openTurn, type Turn } from './turn.ts'
 
 /** A secret key as a caller presents it: its text, and its id if the caller sent that too. */
@@ -26,14 +28,16 @@ export interface Caller {
   readonly ceiling: Ceiling
 }
 
+/** Tells whether a key made a signature, and what a judge has to know of that key. */
+export type TokenVerifier = SignatureCheck & JudgingKey
+
 /** Every environment and key in memory, as the follower tells of them. */
 export interface Keyring {
   /**
-   * The living secret key that these credentials are.
+   * The living secret key that these credentials are. Its environment may be archived.
    *
    * @throws JetonError `key_malformed` `key_unknown` `key_kind_wrong` `key_revoked` `key_expired`
-   *   `cannot_mint_with_token` `environment_archived`, or
-   *   `store_unavailable` when the keys could not be checked for too long
+   *   `cannot_mint_with_token`, or `store_unavailable` when the keys could not be checked for too long
    */
   authenticate(credentials: Credentials): Caller
   /**
@@ -49,6 +53,13 @@ export interface Keyring {
    * @throws JetonError `store_unavailable` when no key may sign
    */
   signer(environment: Environment, format: Pick<Format, 'name' | 'algorithm'>): Signer
+  /**
+   * What verifies the tokens of an environment that name this `kid`: one of its signing keys, or a secret key whose holder
+   * signs by itself and that was not revoked; `undefined` when there is none.
+   */
+  verifier(environment: Environment, kid: string): TokenVerifier | undefined
+  /** The publishable key of this text, whatever its state; `undefined` when there is none. */
+  publishableKey(text: string): ApiKey | undefined
   /** Makes credentials for the environment's TURN server; `undefined` when it has none. */
   turn(environment: Environment): Turn | undefined
   /** Notes durably that a browser sent this secret key. */
@@ -80,6 +91,12 @@ const UNLIMITED = ceilingOf({})
 export function createKeyring({ store, follower, sealer, seams, adminKeys }: KeyringDeps): Keyring {
   const environments = new Map<string, Environment>()
   const keysByDigest = new Map<string, ApiKey>()
+  /** By id: the secret keys whose holders sign by themselves. */
+  const localKeys = new Map<string, ApiKey>()
+  const localVerifiers = new WeakMap<
+    ApiKey,
+    { environment: Environment; verifier: TokenVerifier | undefined }
+  >()
   const signers = createSigners(sealer)
   const turns = new WeakMap<Environment, Turn>()
   const ceilings = new WeakMap<Grant, Ceiling>()
@@ -87,7 +104,17 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
   let storedAdmins: readonly string[] = []
 
   follower.tell(take)
-  return { authenticate, authenticateAdmin, signer, turn, flagExposed, publicKeys, canSign }
+  return {
+    authenticate,
+    authenticateAdmin,
+    signer,
+    verifier,
+    publishableKey,
+    turn,
+    flagExposed,
+    publicKeys,
+    canSign,
+  }
 
   function authenticate({ text, keyId }: Credentials): Caller {
     if (follower.knowledge() === 'stale') {
@@ -101,9 +128,6 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
       throw new JetonError('key_unknown', 'The key id and the secret do not belong together.')
     }
     refuseEnded(key, seams.now())
-    if (environment.archivedAt !== undefined) {
-      throw new JetonError('environment_archived', 'This environment is archived and mints nothing.')
-    }
     return {
       key,
       environment,
@@ -131,6 +155,26 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     return found
   }
 
+  function verifier(environment: Environment, kid: string): TokenVerifier | undefined {
+    return signers.verifierFor(environment.id, kid, seams.now()) ?? localVerifier(environment, kid)
+  }
+
+  function localVerifier(environment: Environment, kid: string): TokenVerifier | undefined {
+    const key = localKeys.get(kid)
+    if (key?.environmentId !== environment.id || stateOf(key, seams.now()) === 'revoked') return undefined
+    // The environment's settings bind it too, so that one that was opened under older ones is opened again.
+    const opened = localVerifiers.get(key)
+    if (opened?.environment === environment) return opened.verifier
+    const verifier = openLocalVerifier(key, environment, sealer)
+    localVerifiers.set(key, { environment, verifier })
+    return verifier
+  }
+
+  function publishableKey(text: string): ApiKey | undefined {
+    const key = keysByDigest.get(digestOfKey(text))
+    return key?.kind === 'publishable' ? key : undefined
+  }
+
   function turn(environment: Environment): Turn | undefined {
     if (environment.turn === undefined) return undefined
     return once(turns, environment, (used) => openTurn(used, sealer))
@@ -148,7 +192,10 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
 
   function take(rows: ChangedRows): void {
     for (const environment of rows.environments ?? []) environments.set(environment.id, environment)
-    for (const key of rows.apiKeys ?? []) keysByDigest.set(key.digest, key)
+    for (const key of rows.apiKeys ?? []) {
+      keysByDigest.set(key.digest, key)
+      if (key.sealedSecret !== undefined) localKeys.set(key.id, key)
+    }
     for (const key of rows.signingKeys ?? []) signers.put(key)
     if (rows.adminKeys !== undefined) storedAdmins = rows.adminKeys.map(({ digest }) => digest)
   }

@@ -2,7 +2,7 @@ import { nextPhaseAfter, phaseAt, publishedKeysAt, signingKeyFor } from '../doma
 import type { SigningAlgorithm, SigningKey } from '../store/store.ts'
 import { once } from './once.ts'
 import type { Sealer } from './sealing.ts'
-import { openSigner, type Signer } from './signing-keys.ts'
+import { openSignatureCheck, openSigner, type SignatureCheck, type Signer } from './signing-keys.ts'
 
 /** A public key as it stands in a JWKS (RFC 7517 §4, RFC 8037 §2). */
 export interface PublicJwk {
@@ -20,9 +20,18 @@ export interface Signers {
   put(key: SigningKey): void
   /** What signs a format's tokens at `now`; `undefined` when no key may. */
   signerFor(environmentId: string, asked: Asked, now: number): Signer | undefined
+  /** What verifies the tokens that name this `kid`; `undefined` when no key of the environment has it any more. */
+  verifierFor(environmentId: string, kid: string, now: number): Verifier | undefined
   publicKeys(environmentId: string, now: number): readonly PublicJwk[]
   /** Whether any key of the environment may sign at `now`. */
   canSign(environmentId: string, now: number): boolean
+}
+
+/** A signing key on the side of those who judge. */
+export interface Verifier extends SignatureCheck {
+  /** The one format that an imported key signs. */
+  readonly format: string | undefined
+  readonly localSigner: undefined
 }
 
 interface Asked {
@@ -41,9 +50,10 @@ interface Ring {
 export function createSigners(sealer: Sealer): Signers {
   const rings = new Map<string, Ring>()
   const signers = new WeakMap<SigningKey, Signer>()
+  const verifiers = new WeakMap<SigningKey, Verifier>()
   const publicJwks = new WeakMap<SigningKey, PublicJwk>()
 
-  return { put, signerFor, publicKeys, canSign }
+  return { put, signerFor, verifierFor, publicKeys, canSign }
 
   function put(key: SigningKey): void {
     const others = keysOf(key.environmentId).filter((other) => other.kid !== key.kid)
@@ -59,6 +69,15 @@ export function createSigners(sealer: Sealer): Signers {
     const ring = rings.get(environmentId)
     const key = ring && choose(ring, asked, now)
     return key && once(signers, key, (used) => openSigner(used, sealer))
+  }
+
+  function verifierFor(environmentId: string, kid: string, now: number): Verifier | undefined {
+    const key = keysOf(environmentId).find((known) => known.kid === kid)
+    if (key === undefined || phaseAt(key, now) === 'gone') return undefined
+    return once(verifiers, key, (used) => {
+      const { format } = used
+      return { ...openSignatureCheck(used, sealer), format, localSigner: undefined }
+    })
   }
 
   function publicKeys(environmentId: string, now: number): readonly PublicJwk[] {

@@ -4,6 +4,8 @@ import {
   createPublicKey,
   createSecretKey,
   sign as signAsymmetric,
+  timingSafeEqual,
+  verify,
 } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { JetonError } from '../domain/errors.ts'
@@ -78,6 +80,42 @@ export function openSigner(key: SigningKey, sealer: Sealer): Signer {
   const secret = sealer.open(key.sealedSecret, sealingContext(key.environmentId, kid))
   const signatureOf = algorithm === 'HS256' ? hs256(secret) : ed25519(secret)
   return { kid, algorithm, ...compactSigner({ alg: algorithm, typ: 'JWT', kid }, signatureOf) }
+}
+
+/** Tells whether one key made a signature. Made once per key. */
+export interface SignatureCheck {
+  readonly algorithm: SigningAlgorithm
+  isSignature(signingInput: string, signature: Uint8Array): boolean
+}
+
+/**
+ * Opens a signing key to verify with it.
+ *
+ * @throws SealError when the row is sealed under another data key or was changed
+ */
+export function openSignatureCheck(key: SigningKey, sealer: Sealer): SignatureCheck {
+  if (key.publicJwk !== undefined) return ed25519Check(key.publicJwk)
+  return hs256Check(sealer.open(key.sealedSecret, sealingContext(key.environmentId, key.kid)))
+}
+
+/** Verifies what is signed with this secret (RFC 7518 §3.2), in constant time. */
+export function hs256Check(secret: Uint8Array): SignatureCheck {
+  const key = createSecretKey(secret)
+  return {
+    algorithm: 'HS256',
+    isSignature(signingInput, signature) {
+      const expected = createHmac('sha256', key).update(signingInput).digest()
+      return signature.length === expected.length && timingSafeEqual(signature, expected)
+    },
+  }
+}
+
+function ed25519Check(publicJwk: string): SignatureCheck {
+  const key = createPublicKey({ key: JSON.parse(publicJwk), format: 'jwk' })
+  return {
+    algorithm: 'EdDSA',
+    isSignature: (signingInput, signature) => verify(null, Buffer.from(signingInput), key, signature),
+  }
 }
 
 function hs256(secret: Uint8Array): SignatureOf {

@@ -1,4 +1,4 @@
-import { CamelCasePlugin, type Dialect, Kysely, type Transaction } from 'kysely'
+import { CamelCasePlugin, type Dialect, type Expression, Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
@@ -169,6 +169,21 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
         .values({ ...call })
         .execute()
     },
+    revision,
+    async keepRevocation({ environmentId, kind, value, before, until }, now) {
+      await transaction.deleteFrom('revocation').where('until', '<=', now).execute()
+      await transaction
+        .insertInto('revocation')
+        .values({ environmentId, kind, value, before: before ?? null, until, revision })
+        .onConflict((conflict) =>
+          conflict.columns(['environmentId', 'kind', 'value']).doUpdateSet((row) => ({
+            before: later(row.ref('revocation.before'), row.ref('excluded.before')),
+            until: later(row.ref('revocation.until'), row.ref('excluded.until')),
+            revision: row.ref('excluded.revision'),
+          })),
+        )
+        .execute()
+    },
     async findApiKey(id) {
       const row = await transaction.selectFrom('apiKey').selectAll().where('id', '=', id).executeTakeFirst()
       return row === undefined ? undefined : apiKeyRow.parse(row)
@@ -204,6 +219,10 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
         .execute()
     },
   }
+}
+
+function later<Value>(kept: Expression<Value>, added: Expression<Value>) {
+  return sql<Value>`case when ${kept} > ${added} then ${kept} else ${added} end`
 }
 
 async function environmentOf(db: Kysely<Schema>, id: string) {

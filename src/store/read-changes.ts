@@ -1,7 +1,7 @@
 import { setImmediate as freeTheLoop } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { z } from 'zod'
-import { apiKeyRow, environmentRow, type Schema, signingKeyRow } from './rows.ts'
+import { apiKeyRow, environmentRow, revocationRow, type Schema, signingKeyRow } from './rows.ts'
 import type { ChangedRows } from './store.ts'
 
 /** Rows in one part: few enough that reading and checking them holds the event loop for a few milliseconds. */
@@ -24,6 +24,9 @@ export async function readChanges(
   }
   for await (const rows of parts(db, 'signingKey', ['environmentId', 'kid'], since)) {
     take({ signingKeys: z.array(signingKeyRow).parse(rows) })
+  }
+  for await (const rows of parts(db, 'revocation', ['environmentId', 'kind', 'value'], since)) {
+    take({ revocations: z.array(revocationRow).parse(rows) })
   }
   take({ adminKeys: await db.selectFrom('adminKey').selectAll().execute() })
   return value

@@ -52,6 +52,7 @@ export const apiKeyRow = z.object({
   digest: z.string(),
   hint: z.string(),
   text: optionalText,
+  sealedSecret: bytes.nullable().transform((value) => value ?? undefined),
   grant: json.transform((grant): Grant | undefined => grant),
   access: json.transform((access): Access | undefined => access),
   name: optionalText,
@@ -76,6 +77,15 @@ export const signingKeyRow = z.object({
   verifiesUntil: optionalTime,
 })
 
+export const revocationRow = z.object({
+  environmentId: z.string(),
+  kind: z.enum(['jti', 'subject', 'key']),
+  value: z.string(),
+  before: optionalTime,
+  until: z.number(),
+  revision: z.number(),
+})
+
 type Revised<Row> = Row & { revision: number }
 
 /** The tables as Kysely sees them, in camel case. */
@@ -87,6 +97,7 @@ export interface Schema {
   idempotentCall: { id: string; fingerprint: string; result: string; createdAt: number }
   apiKey: Revised<z.input<typeof apiKeyRow>>
   signingKey: Revised<z.input<typeof signingKeyRow>>
+  revocation: z.input<typeof revocationRow>
 }
 
 // How a member is written. `undefined` is null, which is another thing than a member that a change does not name.
@@ -110,6 +121,7 @@ export function apiKeyToRow(key: ApiKey): z.input<typeof apiKeyRow> {
   return {
     ...key,
     text: key.text ?? null,
+    sealedSecret: key.sealedSecret === undefined ? null : toText(key.sealedSecret),
     grant: toJson(key.grant),
     access: toJson(key.access),
     name: key.name ?? null,

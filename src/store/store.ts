@@ -37,7 +37,7 @@ export interface TurnServer {
   readonly sealedSecret: Uint8Array
 }
 
-/** A secret or publishable key, as it is kept: never its text, if that is secret. */
+/** A secret or publishable key, as it is kept: never its text in the clear, if that is secret. */
 export interface ApiKey {
   readonly id: string
   readonly environmentId: string
@@ -51,6 +51,8 @@ export interface ApiKey {
   readonly grant: Grant | undefined
   /** What a publishable key lets its holder do by itself; `undefined` when it only names the environment. */
   readonly access: Access | undefined
+  /** The secret key's text, sealed and bound to this row, if its holder may sign tokens by itself. */
+  readonly sealedSecret: Uint8Array | undefined
   /** What people call it. */
   readonly name: string | undefined
   readonly createdAt: number
@@ -95,6 +97,26 @@ export interface SigningKey {
   readonly verifiesUntil: number | undefined
 }
 
+/** What tells which tokens a revocation is about. */
+export type RevocationKind = 'jti' | 'subject' | 'key'
+
+/**
+ * Tokens that were ended before their time: one, or all that a subject or a secret key was issued up to a moment. Times
+ * are unix seconds, as in the tokens that they are compared with.
+ */
+export interface Revocation {
+  readonly environmentId: string
+  readonly kind: RevocationKind
+  /** The `jti`, the subject, or the id of the secret key. */
+  readonly value: string
+  /** The last second whose tokens are refused; `undefined` for one token. */
+  readonly before: number | undefined
+  /** From here on no token that it is about can still be alive. */
+  readonly until: number
+  /** The revision of the change that made it. */
+  readonly revision: number
+}
+
 /** An admin key that was generated at a first run. */
 export interface AdminKey {
   readonly digest: string
@@ -107,6 +129,7 @@ export interface ChangedRows {
   readonly environments?: readonly Environment[]
   readonly apiKeys?: readonly ApiKey[]
   readonly signingKeys?: readonly SigningKey[]
+  readonly revocations?: readonly Revocation[]
   /** All of them: they are few, and nothing changes them. */
   readonly adminKeys?: readonly AdminKey[]
 }
@@ -149,6 +172,10 @@ export interface ChangeSet {
   /** The secret and publishable keys of an environment, oldest first. */
   listApiKeys(environmentId: string): Promise<readonly ApiKey[]>
   listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
+  /** Keeps a revocation; one for the same tokens that is there already only grows. Forgets those that ended by `now`. */
+  keepRevocation(revocation: Omit<Revocation, 'revision'>, now: number): Promise<void>
+  /** The revision of this change. */
+  readonly revision: number
   /** @throws JetonError `not_found` when there is no such environment */
   updateEnvironment(id: string, change: EnvironmentChange): Promise<void>
   /** @throws JetonError `not_found` when there is no such key */

@@ -20,6 +20,7 @@ const secretKey: ApiKey = {
   digest: 'digest-1',
   hint: 'sk_live_…abcd',
   text: undefined,
+  sealedSecret: Buffer.from([7, 8]),
   grant: { channels: ['room-*'], maxTtlSeconds: 600 },
   access: undefined,
   name: undefined,
