@@ -10,3 +10,25 @@ export function originFault(text: string): string | undefined {
   if (ORIGIN.test(text) && URL.canParse(text) && new URL(text).origin === text) return undefined
   return 'must be an origin as browsers send it, like https://app.example.com or http://localhost:5173'
 }
+
+/** Whether `text` is what a list of allowed origins may hold: an origin, or `https://*.example.com` for all below it. */
+export function allowedOriginFault(text: string): string | undefined {
+  return originFault(text.replace(BELOW, '://below.'))
+}
+
+/**
+ * Whether an origin, as a browser sent it, is in a list of allowed ones. The `*` of `https://*.example.com` takes the
+ * place of one label or more; `*` alone is any origin, and is the only one that is without any as well.
+ */
+export function admitsOrigin(allowed: readonly string[], origin: string | undefined): boolean {
+  if (allowed.includes('*')) return true
+  if (origin === undefined || originFault(origin) !== undefined) return false
+  return allowed.some((entry) => entry === origin || isBelow(entry, origin))
+}
+
+const BELOW = '://*.'
+
+function isBelow(entry: string, origin: string): boolean {
+  const [scheme, host] = entry.split(BELOW)
+  return host !== undefined && origin.startsWith(`${scheme}://`) && origin.endsWith(`.${host}`)
+}

@@ -1,16 +1,15 @@
 import { z } from 'zod'
 import { MOST_PATTERNS } from '../domain/grant.ts'
-import { originFault } from '../domain/origin.ts'
-import { PERMISSIONS } from './channels.ts'
+import { allowedOriginFault } from '../domain/origin.ts'
 import { grantedChannel } from './grant.ts'
+import { PERMISSIONS } from './permissions.ts'
 
 const MOST_ORIGINS = 20
 const tooMany = (most: number) => `must be at most ${most} entries`
 
-// `https://*.example.com` stands for every host below it; the `*` takes the place of one label or more.
 const allowedOrigin = z.string().superRefine((value, context) => {
   if (value === '*') return
-  const fault = originFault(value.replace('://*.', '://wildcard.'))
+  const fault = allowedOriginFault(value)
   if (fault !== undefined) context.addIssue(fault)
 })
 

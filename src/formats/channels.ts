@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
 import { isReserved, type Pattern, parsePattern, RESERVED_PREFIXES } from '../domain/pattern.ts'
+import { notForFormat } from './ask.ts'
 import { jsonObject, seconds, subject } from './fields.ts'
 import type { Claims, Format, Lifetime, MintContext } from './format.ts'
 import { iceServers } from './ice-servers.ts'
+import { PERMISSIONS, tryChannelAsk } from './permissions.ts'
 
 const lifetime: Lifetime = { defaultSeconds: 3_600, longestSeconds: 86_400 }
 
@@ -11,9 +13,6 @@ const lifetime: Lifetime = { defaultSeconds: 3_600, longestSeconds: 86_400 }
 const CLOCK_LEEWAY_SECONDS = 10
 
 const MOST_CHANNELS = 100
-
-/** What a holder may do; `send` is not bound to a channel. */
-export const PERMISSIONS = ['publish', 'subscribe', 'presence', 'send'] as const
 
 /** What a holder may do when the request does not say: `send` is asked for by name. */
 const DEFAULT_PERMISSIONS = ['publish', 'subscribe', 'presence'] as const
@@ -81,8 +80,15 @@ const request = z
     ],
   })
 
+const held = z.object({
+  channels: z.array(z.string()).max(MOST_CHANNELS),
+  permissions: z.array(z.enum(PERMISSIONS)),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  peerMetadata: z.record(z.string(), z.unknown()).optional(),
+})
+
 /** Lets a peer act on channels (modelled on Metered realtime; WIRE 2). */
-export const channels: Format<typeof request> = {
+export const channels: Format<typeof request, typeof held> = {
   name: 'channels',
   algorithm: 'HS256',
   lifetime,
@@ -103,6 +109,12 @@ export const channels: Format<typeof request> = {
     }
   },
   policy: ({ channels, permissions }) => ({ channels, permissions }),
+  held,
+  permits: ({ channels, permissions }, { ask }, trial) => {
+    if (ask === undefined) return undefined
+    if (ask.kind !== 'channels') return trial.hold('ask', notForFormat('channels'))
+    return tryChannelAsk({ holder: 'The token', channels, actions: permissions }, ask, trial)
+  },
 }
 
 function untilExp(exp: number, now: number, longestSeconds: number): number {

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { originFault } from '../domain/origin.ts'
+import type { Refusal } from '../domain/verdict.ts'
+import { notForFormat } from './ask.ts'
 import { jsonObject, seconds, subject } from './fields.ts'
 import type { Format, Lifetime } from './format.ts'
 
@@ -43,8 +45,17 @@ const request = z
   })
   .meta({ examples: [{ expiresIn: 300, allowedModels: ['a'], allowedOrigins: ['https://example.com'] }] })
 
+const held = z.object({
+  models: z.array(z.string()).optional(),
+  origins: z.array(z.string()).optional(),
+  constraints: z
+    .object({ realtime: z.object({ maxSessionDuration: z.int().optional() }).optional() })
+    .optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+})
+
 /** Lets a client begin a session with a model (modelled on Decart; WIRE 3). */
-export const client: Format<typeof request> = {
+export const client: Format<typeof request, typeof held> = {
   name: 'client',
   algorithm: 'EdDSA',
   lifetime,
@@ -63,6 +74,31 @@ export const client: Format<typeof request> = {
     return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined))
   },
   policy: ({ models, origins, constraints }) => ({ models, origins, constraints }),
+  held,
+  permits: ({ models, origins }, { ask, origin }, trial) => {
+    const refusal = trial.hold('origin', originRefusal(origins, origin))
+    if (refusal !== undefined || ask === undefined) return refusal
+    if (ask.kind !== 'client') return trial.hold('ask', notForFormat('client'))
+    return trial.hold('model', modelRefusal(models, ask.model))
+  },
+  maxSessionSeconds: ({ constraints }) => constraints?.realtime?.maxSessionDuration,
+}
+
+// A token that is bound to origins is for browsers: whoever says none is not where it belongs.
+function originRefusal(
+  origins: readonly string[] | undefined,
+  origin: string | undefined,
+): Refusal | undefined {
+  if (origins === undefined || (origin !== undefined && origins.includes(origin))) return undefined
+  const detail = `The token is for ${origins.join(', ') || 'no origin'} and was sent from ${origin ?? 'none'}.`
+  return { code: 'origin_not_allowed', detail }
+}
+
+// A token without models is good for all of them.
+function modelRefusal(models: readonly string[] | undefined, model: string): Refusal | undefined {
+  if (models === undefined || models.includes(model)) return undefined
+  const detail = `The token is for ${models.join(', ') || 'no model'} but the ask was for ${model}.`
+  return { code: 'model_not_granted', detail }
 }
 
 // The SDK's other callers send null for what they leave out (WIRE 3).

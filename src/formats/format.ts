@@ -1,6 +1,8 @@
 import type { z } from 'zod'
 import type { Grant, Needs } from '../domain/grant.ts'
 import type { IceServer } from '../domain/turn.ts'
+import type { Refusal, Trial } from '../domain/verdict.ts'
+import type { Question } from './ask.ts'
 
 /** Shortest and longest life of a token, in seconds. */
 export interface Lifetime {
@@ -29,7 +31,7 @@ export type Claims = Readonly<Record<string, unknown>>
  * knows HTTP, storage or signing. A format adds one file beside this one, one in http/routes/ and one line in
  * formats.ts.
  */
-export interface Format<Schema extends z.ZodType = z.ZodType> {
+export interface Format<Schema extends z.ZodType = z.ZodType, Held extends z.ZodType = z.ZodType> {
   /** The `fmt` claim, and the name in records and metrics. */
   readonly name: string
   /** What signs it unless the environment says otherwise. */
@@ -53,4 +55,10 @@ export interface Format<Schema extends z.ZodType = z.ZodType> {
   claims(request: z.output<Schema>, context: MintContext): Claims
   /** What the claims let the holder do, for the record. */
   policy(claims: Claims): Claims
+  /** Reads the format's own claims back from a token that is presented. */
+  readonly held: Held
+  /** Tries what the claims let the holder do against what is asked. */
+  permits(claims: z.output<Held>, question: Question, trial: Trial): Refusal | undefined
+  /** How long a session that begins with the token may last; a format without sessions says nothing. */
+  maxSessionSeconds?(claims: z.output<Held>): number | undefined
 }

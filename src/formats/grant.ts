@@ -3,9 +3,9 @@ import { isAddressOrRange } from '../domain/address.ts'
 import { MOST_PATTERNS, USES } from '../domain/grant.ts'
 import { isReserved, parsePattern, RESERVED_PREFIXES } from '../domain/pattern.ts'
 import { parsePolicy } from '../domain/policy.ts'
-import { PERMISSIONS } from './channels.ts'
 import { origin } from './client.ts'
 import { formatNames } from './formats.ts'
+import { PERMISSIONS } from './permissions.ts'
 
 const MOST_ENTRIES = 100
 const tooMany = (most: number) => `must be at most ${most} entries`

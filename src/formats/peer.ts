@@ -1,5 +1,7 @@
 import { z } from 'zod'
-import { PEER_ID, type Policy, parsePolicy } from '../domain/policy.ts'
+import { PEER_ID, type Policy, parsePolicy, policyPatternMatches } from '../domain/policy.ts'
+import type { Refusal } from '../domain/verdict.ts'
+import { notForFormat } from './ask.ts'
 import { seconds } from './fields.ts'
 import type { Format, Lifetime } from './format.ts'
 
@@ -31,8 +33,14 @@ const request = z
     examples: [{ groupId: 'default', peerId: 'alice', allowPolicy: { groupId: 'default', peerId: '*' } }],
   })
 
+const held = z.object({
+  gid: z.string(),
+  pid: z.string(),
+  ap: z.object({ group_id: z.string(), peer_id: z.string() }).nullable(),
+})
+
 /** Lets a peer connect to others of a group (modelled on PulseBeam; WIRE 4). */
-export const peer: Format<typeof request> = {
+export const peer: Format<typeof request, typeof held> = {
   name: 'peer',
   algorithm: 'EdDSA',
   lifetime,
@@ -43,6 +51,30 @@ export const peer: Format<typeof request> = {
   claims: ({ groupId, peerId, allowPolicy }, { expiresAt }) =>
     peerClaims(expiresAt, groupId, peerId, allowPolicy),
   policy: ({ ap }) => ({ ap }),
+  held,
+  permits: ({ ap }, { ask }, trial) => {
+    if (ask === undefined) return undefined
+    if (ask.kind !== 'peer') return trial.hold('ask', notForFormat('peer'))
+    const policy = ap === null ? undefined : parsePolicy(ap.group_id, ap.peer_id)
+    const known = policy !== undefined && 'groupId' in policy ? policy : undefined
+    const named = ap === null ? 'nothing' : `${ap.group_id}:${ap.peer_id}`
+    return (
+      trial.hold('group', partRefusal('group', known?.groupId, ask.groupId, named)) ??
+      trial.hold('peer', partRefusal('peer', known?.peerId, ask.peerId, named))
+    )
+  },
+}
+
+// Without a policy nothing is permitted (WIRE 4).
+function partRefusal(
+  part: 'group' | 'peer',
+  pattern: Policy['groupId'] | undefined,
+  id: string,
+  named: string,
+): Refusal | undefined {
+  if (pattern !== undefined && policyPatternMatches(pattern, id)) return undefined
+  const detail = `The token permits ${named} but the ask was for the ${part} ${id}.`
+  return { code: `${part}_not_granted`, detail }
 }
 
 /** The claims that the product's own clients and servers read, in the order in which its SDK writes them (WIRE 4). */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { colorOf } from '../domain/color.ts'
+import { notForFormat } from './ask.ts'
 import { httpUrl, subject, text } from './fields.ts'
 import type { Format } from './format.ts'
 
@@ -13,8 +14,10 @@ const request = z
     examples: [{ userId: 'user-1', name: 'Alice', avatar: 'https://example.com/alice.png' }],
   })
 
+const held = z.object({ name: z.string(), avatar: z.string().optional(), color: z.string() })
+
 /** Identifies a user within an environment (modelled on Pulse; WIRE 1). */
-export const user: Format<typeof request> = {
+export const user: Format<typeof request, typeof held> = {
   name: 'user',
   algorithm: 'HS256',
   lifetime: { defaultSeconds: 3_600, longestSeconds: 86_400 },
@@ -29,4 +32,8 @@ export const user: Format<typeof request> = {
     color: colorOf(environmentId, userId),
   }),
   policy: () => ({}),
+  held,
+  // Its holder may be in this environment; what there is to do there is the realtime server's own matter.
+  permits: (_claims, { ask }, trial) =>
+    ask === undefined ? undefined : trial.hold('ask', notForFormat('user')),
 }

@@ -3,6 +3,7 @@ import { JetonError } from '../domain/errors.ts'
 import { type Excess, excessOf, type Needs } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
 import type { Format } from '../formats/format.ts'
+import { longestTtl } from '../formats/lifetime.ts'
 import type { Caller } from '../keys/keyring.ts'
 import type { CountState, Decision, Limiter } from '../limits/limiter.ts'
 
@@ -35,9 +36,8 @@ export function beyondGrant({ member, asked, allowed }: Excess): JetonError {
 type Lifetimes = Pick<Format, 'name' | 'lifetime'>
 
 /** The longest life that the key and its environment allow a token of this format, in seconds. */
-export function longestTtl({ name, lifetime }: Lifetimes, { ceiling, environment }: Caller): number {
-  const ofEnvironment = environment.settings.lifetimes?.[name]?.longestSeconds ?? lifetime.longestSeconds
-  return Math.min(ofEnvironment, ceiling.grant.maxTtlSeconds ?? ofEnvironment)
+export function longestTtlOf(format: Lifetimes, { ceiling, environment }: Caller): number {
+  return longestTtl(format, environment.settings.lifetimes, ceiling.grant)
 }
 
 /**
@@ -46,7 +46,7 @@ export function longestTtl({ name, lifetime }: Lifetimes, { ceiling, environment
  * @throws JetonError `beyond_grant` when more than the longest was asked
  */
 export function ttlWithin(asked: number | undefined, format: Lifetimes, caller: Caller): number {
-  const longest = longestTtl(format, caller)
+  const longest = longestTtlOf(format, caller)
   const { name, lifetime } = format
   if (asked === undefined) {
     const own = caller.environment.settings.lifetimes?.[name]?.defaultSeconds

@@ -1,11 +1,12 @@
 import type { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
 import type { Claims, Format, MintContext } from '../formats/format.ts'
+import type { Revocations } from '../gate/revocations.ts'
 import type { Issuance, Journal } from '../journal/journal.ts'
 import type { Caller, Keyring } from '../keys/keyring.ts'
 import type { Decision } from '../limits/limiter.ts'
 import type { Seams } from '../seams.ts'
-import { type Admission, longestTtl, refuseBeyondGrant, ttlWithin } from './admission.ts'
+import { type Admission, longestTtlOf, refuseBeyondGrant, ttlWithin } from './admission.ts'
 
 /** The largest token, in bytes: a larger one would not pass in a header or a query. */
 export const TOKEN_LIMIT_BYTES = 12_288
@@ -48,6 +49,7 @@ export interface Mint {
 
 interface MintDeps {
   readonly keyring: Keyring
+  readonly revocations: Pick<Revocations, 'firstFreeSecond'>
   readonly admission: Admission
   readonly journal: Journal
   readonly seams: Seams
@@ -55,7 +57,7 @@ interface MintDeps {
   readonly publicUrl: string
 }
 
-export function createMint({ keyring, admission, journal, seams, publicUrl }: MintDeps): Mint {
+export function createMint({ keyring, revocations, admission, journal, seams, publicUrl }: MintDeps): Mint {
   return { issue }
 
   async function issue<Schema extends z.ZodType>(
@@ -63,11 +65,11 @@ export function createMint({ keyring, admission, journal, seams, publicUrl }: Mi
     request: z.output<Schema>,
     caller: MintCaller,
   ): Promise<Issued> {
-    const now = Math.floor(seams.now() / 1000)
-    const asked = format.askedTtlSeconds(request, now, longestTtl(format, caller))
+    const subject = format.subject(request)
+    const now = issueTime(caller, subject)
+    const asked = format.askedTtlSeconds(request, now, longestTtlOf(format, caller))
     refuseBeyondGrant(caller, { ...format.needs(request), format: format.name })
     const ttlSeconds = ttlWithin(asked, format, caller)
-    const subject = format.subject(request)
     const context = contextOf(caller, subject, now, now + ttlSeconds)
     const own = format.claims(request, context)
     const claims = { ...own, ...commonClaims(format, caller, subject, context) }
@@ -81,6 +83,13 @@ export function createMint({ keyring, admission, journal, seams, publicUrl }: Mi
       recordOf(format, caller, claims, { ttlSeconds, policy: format.policy(own), bytes: token.length }),
     )
     return { token, claims, expiresAt: context.expiresAt, limits }
+  }
+
+  // A revocation refuses every token of its own second as well, since that is all a token tells of when it was issued.
+  // One that comes after it in the same second is dated a second later, which a verifier's leeway carries.
+  function issueTime({ key }: Caller, subject: string | undefined): number {
+    const now = Math.floor(seams.now() / 1000)
+    return Math.max(now, revocations.firstFreeSecond(key.environmentId, subject, key.id))
   }
 
   function contextOf(
