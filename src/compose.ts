@@ -1,6 +1,9 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { type Config, StartError } from './config.ts'
+import { createGate, type Gate } from './gate/gate.ts'
+import { createRevocations, type Revocations } from './gate/revocations.ts'
+import { createRevoke, type Revoke } from './gate/revoke.ts'
 import type { Journal } from './journal/journal.ts'
 import { createLogJournal } from './journal/log-journal.ts'
 import { openDataKey } from './keys/data-key.ts'
@@ -38,6 +41,9 @@ export interface Services {
   readonly keyring: Keyring
   readonly mint: Mint
   readonly turnMint: TurnMint
+  readonly gate: Gate
+  readonly revocations: Revocations
+  readonly revoke: Revoke
   readonly journal: Journal
   readonly authFailures: AuthFailures
   /** Stops following the store. */
@@ -123,13 +129,17 @@ export async function startServices(
   const { staleKeysSeconds, adminKeys, limits, publicUrl } = config
   const follower = createFollower({ store, seams, staleKeysSeconds })
   const keyring = createKeyring({ store, follower, sealer, seams, adminKeys })
+  const revocations = createRevocations({ follower, seams })
   await follower.refresh()
   const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
   const journal = createLogJournal(log, isLogStalled)
   return {
     follower,
     keyring,
-    mint: createMint({ keyring, admission, journal, seams, publicUrl }),
+    mint: createMint({ keyring, revocations, admission, journal, seams, publicUrl }),
+    gate: createGate({ keyring, revocations, seams }),
+    revocations,
+    revoke: createRevoke({ store, follower, seams }),
     journal,
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),

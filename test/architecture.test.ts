@@ -15,10 +15,15 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['node:crypto'] },
   journal: { rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'], packages: [] },
+  gate: {
+    rooms: ['domain', 'formats', 'gate', 'keys/follower.ts', 'keys/keyring.ts', 'seams.ts', 'store/store.ts'],
+    packages: [],
+  },
   mint: {
     rooms: [
       'domain',
       'formats',
+      'gate/revocations.ts',
       'journal/journal.ts',
       'keys/keyring.ts',
       'limits/limiter.ts',
@@ -45,6 +50,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'config.ts',
       'domain',
       'formats',
+      'gate',
       'http',
       'journal/journal.ts',
       'keys/api-keys.ts',
@@ -77,6 +83,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'node:http',
       'node:https',
       'node:net',
+      'node:stream',
     ],
   },
   cli: {
@@ -104,7 +111,18 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['node:events', 'node:fs', 'node:timers/promises', 'pino', 'sonic-boom'],
   },
   'compose.ts': {
-    rooms: ['config.ts', 'domain', 'formats', 'journal', 'keys', 'limits', 'mint', 'seams.ts', 'store'],
+    rooms: [
+      'config.ts',
+      'domain',
+      'formats',
+      'gate',
+      'journal',
+      'keys',
+      'limits',
+      'mint',
+      'seams.ts',
+      'store',
+    ],
     packages: ['node:path', 'pino'],
   },
   'doctor.ts': {

@@ -4,6 +4,9 @@ import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { JetonError } from '../domain/errors.ts'
+import type { Gate } from '../gate/gate.ts'
+import type { Revocations } from '../gate/revocations.ts'
+import type { Revoke } from '../gate/revoke.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Environments } from '../keys/environments.ts'
 import type { Follower } from '../keys/follower.ts'
@@ -23,11 +26,15 @@ import { documentation } from './routes/documentation.ts'
 import { environmentRoutes } from './routes/environments.ts'
 import { jwks } from './routes/jwks.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { oauth } from './routes/oauth.ts'
 import { operations } from './routes/operations.ts'
 import { peerTokens } from './routes/peer-tokens.ts'
+import { revocationFeed } from './routes/revocation-feed.ts'
+import { revocations as revocationRoute } from './routes/revocations.ts'
 import { sandbox } from './routes/sandbox.ts'
 import { turnCredentials } from './routes/turn-credentials.ts'
 import { userTokens } from './routes/user-tokens.ts'
+import { verify } from './routes/verify.ts'
 import { serverOptions } from './server-options.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -39,6 +46,9 @@ export interface AppDeps {
   readonly keyring: Keyring
   readonly mint: Mint
   readonly turnMint: TurnMint
+  readonly gate: Gate
+  readonly revocations: Revocations
+  readonly revoke: Revoke
   readonly journal: Journal
   readonly authFailures: AuthFailures
   /** What the admin API works on. */
@@ -79,7 +89,10 @@ const NO_OLDER_HEADERS = {
 /** Builds the HTTP side over ready services. It does not listen. */
 export async function buildApp(deps: AppDeps): Promise<App> {
   const { config, log } = deps
-  const { sendError, onClientError } = createErrorReplies({ publicUrl: config.publicUrl, log })
+  const { sendError, sendOAuthError, onClientError } = createErrorReplies({
+    publicUrl: config.publicUrl,
+    log,
+  })
   const app: FastifyInstance = fastify({
     ...serverOptions(config, log),
     clientErrorHandler: (error, socket) => {
@@ -89,7 +102,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     frameworkErrors: sendError,
   })
   const connections = followConnections(app)
-  let draining = false
+  const draining = new AbortController()
 
   app.setErrorHandler(sendError)
   app.setValidatorCompiler(validatorCompiler)
@@ -101,7 +114,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     done(hostFault(request))
   })
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (draining || connections.isBroken(request.socket)) reply.header('Connection', 'close')
+    if (draining.signal.aborted || connections.isBroken(request.socket)) reply.header('Connection', 'close')
     done(null, payload)
   })
   await app.register(fastifyHelmet, {
@@ -123,19 +136,21 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     throw new JetonError('not_found', `There is no ${request.method} at this path.`)
   })
   await app.register(documentation, { config })
-  const { follower, keyring, journal, authFailures, mint } = deps
-  await app.register(operations, { follower, keyring, journal, isDraining: () => draining })
+  const { follower, keyring, journal, authFailures, mint, gate, revoke } = deps
+  await app.register(operations, { follower, keyring, journal, isDraining: () => draining.signal.aborted })
   await app.register(jwks, { follower, keyring })
   const guard = createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log })
   await app.register(mintRoutes(deps, guard))
   await app.register(adminRoutes(deps, guard))
+  await app.register(gateRoutes(deps, guard, draining.signal))
+  await app.register(oauth, { gate, revoke, guard, sendOAuthError })
   if (config.sandbox)
     await app.register(sandbox, { prefix: '/token', mint, guard, corsOrigins: config.corsOrigins })
 
   return {
     server: app,
     drain() {
-      draining = true
+      draining.abort()
     },
     destroyConnections: connections.destroyAll,
   }
@@ -150,6 +165,16 @@ function mintRoutes({ mint, turnMint }: AppDeps, guard: Guard) {
     await app.register(clientTokens, { mint })
     await app.register(peerTokens, { mint })
     await app.register(turnCredentials, { turnMint })
+  }
+}
+
+// Every route in here is for realtime servers; the guard stands before each.
+function gateRoutes({ gate, revocations, revoke }: AppDeps, guard: Guard, draining: AbortSignal) {
+  return async (app: FastifyInstance): Promise<void> => {
+    await app.register(revocationRoute, { guard, revoke })
+    app.addHook('onRequest', guard.before('verify'))
+    await app.register(verify, { gate })
+    await app.register(revocationFeed, { revocations, draining })
   }
 }
 

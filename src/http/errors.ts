@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { z } from 'zod'
 import { type ErrorCode, errorCatalogue, type Issue, JetonError } from '../domain/errors.ts'
 import { LimitError } from '../mint/admission.ts'
+import { oauthCodeOf } from './oauth-errors.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
 import { BODY_LIMIT_BYTES, HEADERS_LIMIT_BYTES } from './server-options.ts'
 
@@ -22,10 +23,29 @@ export const problemSchema = z.object({
 
 /** Turns errors into answers. `publicUrl` is where the explanations are served. */
 export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log: Logger }) {
-  return { sendError, onClientError }
+  return { sendError, sendOAuthError, onClientError }
 
   /** Answers a request whose handling threw. What the caller may not read goes to the log. */
   function sendError(thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
+    const error = prepare(thrown, request, reply)
+    reply.type('application/problem+json').send(JSON.stringify(toProblem(error, request.id)))
+  }
+
+  /** The same in the shape of OAuth (RFC 6749 §5.2), with our own code beside its. */
+  function sendOAuthError(thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
+    const error = prepare(thrown, request, reply)
+    const { error: code, detail, type, ...more } = toProblem(error, request.id)
+    const body = {
+      error: oauthCodeOf(error.error),
+      error_description: detail,
+      error_uri: type,
+      code,
+      ...more,
+    }
+    reply.type('application/json').send(JSON.stringify(body))
+  }
+
+  function prepare(thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): JetonError {
     const error = toJetonError(thrown)
     const { status } = errorCatalogue[error.error]
     if (error.cause !== undefined && status >= 500) {
@@ -36,12 +56,8 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
     if (error.retryAfterSeconds !== undefined) reply.header('Retry-After', error.retryAfterSeconds)
     if (error instanceof LimitError) writeRateLimits(reply, error.limits)
     if (status === 401) reply.header('WWW-Authenticate', 'Bearer realm="jeton"')
-    reply
-      .code(status)
-      .type('application/problem+json')
-      .header('X-Request-Id', request.id)
-      .header('Cache-Control', 'no-store')
-      .send(JSON.stringify(toProblem(error, request.id)))
+    reply.code(status).header('X-Request-Id', request.id).header('Cache-Control', 'no-store')
+    return error
   }
 
   /** Answers bytes that are no HTTP request, or one that did not arrive in time. No request object exists then. */

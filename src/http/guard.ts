@@ -28,6 +28,10 @@ interface GuardDeps {
 export interface Guard {
   /** The hook for keys in a header. It runs before the body is read, and refuses keys that a browser sent. */
   before(use: Use): (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
+  /** The same for routes that the admin key may use as well; `request.caller` is not there then. */
+  beforeOrAdmin(
+    use: Use,
+  ): (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
   /** The hook for routes of the admin key. */
   admin(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void
   /**
@@ -40,7 +44,7 @@ export interface Guard {
 }
 
 export function createGuard({ keyring, authFailures, requireHttps, log }: GuardDeps): Guard {
-  return { before, admin, admit }
+  return { before, beforeOrAdmin, admin, admit }
 
   function before(use: Use) {
     return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
@@ -54,6 +58,15 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)))
       }
+    }
+  }
+
+  function beforeOrAdmin(use: Use) {
+    const ofSecretKey = before(use)
+    return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+      const isAdmin = readBearer(request.headers)?.startsWith('ak_') ?? false
+      if (isAdmin) admin(request, reply, done)
+      else ofSecretKey(request, reply, done)
     }
   }
 
@@ -97,7 +110,11 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
     if (credentials === undefined) throw countFailure(keyMissing(), request)
     refusePlainHttp(request)
     const caller = authenticate(credentials, request)
-    const { ceiling } = caller
+    const { ceiling, environment } = caller
+    // It mints nothing; what it minted is still judged, with that answer.
+    if (use === 'mint' && environment.archivedAt !== undefined) {
+      throw new JetonError('environment_archived', 'This environment is archived and mints nothing.')
+    }
     if (!admitsAddress(ceiling, address)) {
       throw new JetonError('address_not_allowed', `This key may not be used from ${address}.`)
     }
@@ -117,7 +134,7 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
 
   // Turns further failures of a network into 429. A living key never gets here, whatever its address did.
   function countFailure(error: JetonError, request: FastifyRequest): JetonError {
-    if (error.error === 'store_unavailable' || error.error === 'environment_archived') return error
+    if (error.error === 'store_unavailable') return error
     const network = normalizeIP(addressOf(request))
     const { limited, failures, retryAfterSeconds } = authFailures.count(network)
     if (!limited) {
@@ -156,9 +173,9 @@ function keyMissing(): JetonError {
   )
 }
 
-/** Finds the secret key: `Bearer sk_…`, `Bearer kid_…:sk_…` or `X-API-KEY: sk_…`. */
+/** Finds the secret key: `Bearer sk_…`, `Bearer kid_…:sk_…`, `Basic` of these two, or `X-API-KEY: sk_…`. */
 function readCredentials(headers: IncomingHttpHeaders): Credentials | undefined {
-  const bearer = /^Bearer[ \t]+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+  const bearer = readBearer(headers) ?? readBasic(headers)
   const apiKey = headers['x-api-key']
   const other = typeof apiKey === 'string' && apiKey !== '' ? apiKey : undefined
   if (bearer !== undefined && other !== undefined && bearer !== other) {
@@ -170,6 +187,16 @@ function readCredentials(headers: IncomingHttpHeaders): Credentials | undefined 
   return colon === -1
     ? { text, keyId: undefined }
     : { text: text.slice(colon + 1), keyId: text.slice(0, colon) }
+}
+
+function readBearer({ authorization = '' }: IncomingHttpHeaders): string | undefined {
+  return /^Bearer[ \t]+(\S+)$/i.exec(authorization)?.[1]
+}
+
+// RFC 6749 §2.3.1: how OAuth's own libraries send a client's id and secret. Neither holds what would be escaped.
+function readBasic({ authorization = '' }: IncomingHttpHeaders): string | undefined {
+  const encoded = /^Basic[ \t]+([\w+/=-]+)$/i.exec(authorization)?.[1]
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString()
 }
 
 // Sec-Fetch-Mode alone says nothing: Node's own fetch sends it on every request.

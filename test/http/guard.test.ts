@@ -7,7 +7,7 @@ const body = { peerId: 'alice' }
 describe('the guard', () => {
   const refused: [string, (key: string, other: string) => Record<string, string>, number, string][] = [
     ['no key', () => ({ authorization: '' }), 401, 'key_missing'],
-    ['another scheme', (key) => ({ authorization: `Basic ${key}` }), 401, 'key_missing'],
+    ['another scheme', (key) => ({ authorization: `Digest ${key}` }), 401, 'key_missing'],
     [
       'a key cut by one character',
       (key) => ({ authorization: `Bearer ${key.slice(0, -1)}` }),

@@ -40,6 +40,7 @@ for (const { url, body, fmt } of endpoints) {
       const spellings = [
         { authorization: `Bearer ${made.secretKey}` },
         { authorization: `bearer ${made.keyId}:${made.secretKey}` },
+        { authorization: `Basic ${btoa(`${made.keyId}:${made.secretKey}`)}` },
         { 'x-api-key': made.secretKey },
       ]
       for (const headers of spellings) assert.equal((await post(url, body, headers)).statusCode, 200)

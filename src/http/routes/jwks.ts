@@ -5,6 +5,7 @@ import { JetonError } from '../../domain/errors.ts'
 import { JWKS_MAX_AGE_SECONDS } from '../../domain/signing-period.ts'
 import type { Follower } from '../../keys/follower.ts'
 import type { Keyring } from '../../keys/keyring.ts'
+import { isMatched } from '../entity-tags.ts'
 
 const params = z.object({ id: z.string().describe('The environment, env_…') })
 
@@ -50,11 +51,4 @@ export async function jwks(
       return reply.type('application/jwk-set+json').send(body)
     },
   )
-}
-
-/** Whether the caller has this already (RFC 9110 §13.1.2: a list compared weakly, or `*` for anything). */
-function isMatched(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false
-  const held = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
-  return held.includes('*') || held.includes(etag)
 }

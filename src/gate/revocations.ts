@@ -1,0 +1,119 @@
+import type { Identity } from '../formats/judgement.ts'
+import type { Follower } from '../keys/follower.ts'
+import type { Seams } from '../seams.ts'
+import type { ChangedRows, Revocation, RevocationKind } from '../store/store.ts'
+import { createRevokedTokens, type RevokedTokens } from './revoked-tokens.ts'
+
+/** Every revocation whose tokens could still be alive, in memory, as the follower tells of them. */
+export interface Revocations {
+  /** Why a token of this environment was revoked, in a sentence; `undefined` when it was not. */
+  reasonAgainst(environmentId: string, token: Identity): string | undefined
+  /**
+   * The first second in which a token for this subject, by this secret key, is not refused by a revocation that this
+   * process knows of. Unix seconds; 0 when there is none.
+   */
+  firstFreeSecond(environmentId: string, subject: string | undefined, keyId: string): number
+  /** What a verifier that knows of everything up to `version` has to learn. */
+  since(environmentId: string, version: number): Feed
+  /** Ends at the next revocation of this environment or change to it, or when `signal` is aborted. */
+  next(environmentId: string, signal: AbortSignal): Promise<void>
+}
+
+/** Revocations, for who judges tokens elsewhere. They only ever add to each other; each is over at its `until`. */
+export interface Feed {
+  /** Counts up with every revocation of the environment; 0 when none ever came. */
+  readonly version: number
+  /** Whether these are all that are alive: the reader was too far behind, or knew of a version that is not ours. */
+  readonly snapshot: boolean
+  /** Whether the environment is archived, so that nothing of it is let in at all. */
+  readonly archived: boolean
+  /** Oldest first. */
+  readonly revocations: readonly Revocation[]
+}
+
+interface RevocationsDeps {
+  readonly follower: Follower
+  readonly seams: Pick<Seams, 'now'>
+}
+
+/** How often what has ended is looked for, at most: each look walks over all of them. */
+const FORGET_EVERY_SECONDS = 60
+
+const REASONS = {
+  jti: 'The token was revoked.',
+  subject: 'The tokens of this subject were revoked, up to a moment that is not before this one.',
+  key: 'The tokens of the secret key were revoked, up to a moment that is not before this one.',
+} as const satisfies Record<RevocationKind, string>
+
+export function createRevocations({ follower, seams }: RevocationsDeps): Revocations {
+  const byEnvironment = new Map<string, RevokedTokens>()
+  const archived = new Set<string>()
+  const waiting = new Map<string, Set<() => void>>()
+  let forgotAt = 0
+
+  follower.tell(take)
+  return { reasonAgainst, firstFreeSecond, since, next }
+
+  function reasonAgainst(environmentId: string, token: Identity): string | undefined {
+    const kind = byEnvironment.get(environmentId)?.refusing(token)
+    return kind && REASONS[kind]
+  }
+
+  function firstFreeSecond(environmentId: string, subject: string | undefined, keyId: string): number {
+    return byEnvironment.get(environmentId)?.firstFreeSecond(subject, keyId) ?? 0
+  }
+
+  function since(environmentId: string, known: number): Feed {
+    const isArchived = archived.has(environmentId)
+    const revoked = byEnvironment.get(environmentId)
+    if (revoked === undefined) return { version: 0, snapshot: true, archived: isArchived, revocations: [] }
+    const version = revoked.version()
+    // Another process may have told the reader of what this one does not know yet; what it has can only be added to.
+    const { complete, revocations } = revoked.since(known > version ? 0 : known)
+    const now = nowSeconds()
+    const live = revocations.filter(({ until }) => until > now)
+    return { version, snapshot: complete, archived: isArchived, revocations: live }
+  }
+
+  function next(environmentId: string, signal: AbortSignal): Promise<void> {
+    const waiters = waiting.get(environmentId) ?? new Set()
+    waiting.set(environmentId, waiters)
+    return new Promise((resolve) => {
+      const end = () => {
+        signal.removeEventListener('abort', end)
+        waiters.delete(end)
+        if (waiters.size === 0) waiting.delete(environmentId)
+        resolve()
+      }
+      waiters.add(end)
+      signal.addEventListener('abort', end)
+      if (signal.aborted) end()
+    })
+  }
+
+  function take({ revocations = [], environments = [] }: ChangedRows): void {
+    for (const revocation of revocations) put(revocation)
+    const changed = new Set(revocations.map(({ environmentId }) => environmentId))
+    for (const { id, archivedAt } of environments) {
+      changed.add(id)
+      if (archivedAt === undefined) archived.delete(id)
+      else archived.add(id)
+    }
+    for (const id of changed) for (const end of waiting.get(id) ?? []) end()
+    const now = nowSeconds()
+    if (revocations.length === 0 || now < forgotAt + FORGET_EVERY_SECONDS) return
+    forgotAt = now
+    for (const revoked of byEnvironment.values()) revoked.forget(now)
+  }
+
+  function put(revocation: Revocation): void {
+    const { environmentId } = revocation
+    const revoked = byEnvironment.get(environmentId) ?? createRevokedTokens()
+    byEnvironment.set(environmentId, revoked)
+    revoked.put(revocation)
+  }
+
+  function nowSeconds(): number {
+    return Math.floor(seams.now() / 1000)
+  }
+}

@@ -1,0 +1,99 @@
+import type { Identity } from '../formats/judgement.ts'
+import type { Revocation, RevocationKind } from '../store/store.ts'
+
+/** The revocations of one environment, in the order in which they came. */
+export interface RevokedTokens {
+  /** Takes a revocation in. One for the same tokens takes the place of an earlier one. */
+  put(revocation: Revocation): void
+  /** Which revocation refuses this token, if one does. */
+  refusing(token: Identity): RevocationKind | undefined
+  /**
+   * The first second whose tokens no revocation of this subject or secret key refuses: 0 when there is none.
+   *
+   * @param subject `undefined` for a token that is for nobody in particular
+   */
+  firstFreeSecond(subject: string | undefined, keyId: string): number
+  /** Those that came after a version, oldest first, and whether they are all there are. */
+  since(version: number): { readonly complete: boolean; readonly revocations: readonly Revocation[] }
+  /** The revision of the newest one that ever came; 0 when none did. */
+  version(): number
+  /** Forgets those whose tokens cannot be alive any more. `now` is unix seconds. */
+  forget(now: number): void
+}
+
+const MOST_DEAD = 1_000
+
+export function createRevokedTokens(): RevokedTokens {
+  const byToken = { jti: new Map(), subject: new Map(), key: new Map() } satisfies Record<
+    RevocationKind,
+    Map<string, Revocation>
+  >
+  // In the order of their revisions. One that was replaced stays until the list is made anew.
+  let inOrder: Revocation[] = []
+  let dead = 0
+  let version = 0
+
+  return { put, refusing, firstFreeSecond, since, version: () => version, forget }
+
+  function put(revocation: Revocation): void {
+    const revocations: Map<string, Revocation> = byToken[revocation.kind]
+    if (revocations.has(revocation.value)) dead += 1
+    revocations.set(revocation.value, revocation)
+    inOrder.push(revocation)
+    version = Math.max(version, revocation.revision)
+    if (dead > MOST_DEAD && dead > inOrder.length / 2) compact()
+  }
+
+  function refusing({ jti, subject, keyId, issuedAt }: Identity): RevocationKind | undefined {
+    if (byToken.jti.has(jti)) return 'jti'
+    if (subject !== undefined && reaches(byToken.subject.get(subject), issuedAt)) return 'subject'
+    return reaches(byToken.key.get(keyId), issuedAt) ? 'key' : undefined
+  }
+
+  function firstFreeSecond(subject: string | undefined, keyId: string): number {
+    const ofSubject = subject === undefined ? undefined : byToken.subject.get(subject)
+    return Math.max(secondAfter(ofSubject), secondAfter(byToken.key.get(keyId)))
+  }
+
+  function since(wanted: number) {
+    const first = firstAfter(wanted)
+    return { complete: first === 0, revocations: inOrder.slice(first).filter(isCurrent) }
+  }
+
+  function forget(now: number): void {
+    for (const revocations of Object.values(byToken)) {
+      for (const [value, { until }] of revocations) if (until <= now) revocations.delete(value)
+    }
+    compact()
+  }
+
+  function compact(): void {
+    inOrder = inOrder.filter(isCurrent)
+    dead = 0
+  }
+
+  function isCurrent(revocation: Revocation): boolean {
+    return byToken[revocation.kind].get(revocation.value) === revocation
+  }
+
+  // Halves the list until what is left begins behind the version.
+  function firstAfter(wanted: number): number {
+    let low = 0
+    let high = inOrder.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((inOrder[middle]?.revision ?? 0) > wanted) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}
+
+/** A revocation refuses every token of its own second as well: seconds are all that tokens tell of when they came. */
+function reaches(revocation: Revocation | undefined, issuedAt: number): boolean {
+  return revocation?.before !== undefined && issuedAt <= revocation.before
+}
+
+function secondAfter(revocation: Revocation | undefined): number {
+  return revocation?.before === undefined ? 0 : revocation.before + 1
+}

@@ -1,0 +1,117 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { z } from 'zod'
+import type { Feed, Revocations } from '../../gate/revocations.ts'
+import type { Revocation } from '../../store/store.ts'
+import { isMatched } from '../entity-tags.ts'
+import { callerOf } from '../guard.ts'
+
+/** Longer than this no reader waits: proxies cut what is silent for a minute. */
+const LONGEST_WAIT_SECONDS = 30
+
+/** Entries that are written to the answer at once: few enough to leave the event loop free in between. */
+const ENTRIES_PER_CHUNK = 500
+
+const query = z.strictObject({
+  since: z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be a whole number')
+    .transform(Number)
+    .default(0)
+    .describe('The version that the reader knows.'),
+  wait: z
+    .string()
+    .regex(/^\d{1,2}$/, 'must be a whole number')
+    .transform(Number)
+    .refine((seconds) => seconds <= LONGEST_WAIT_SECONDS, `must be at most ${LONGEST_WAIT_SECONDS}`)
+    .default(0)
+    .describe('How long to wait for something new, in seconds.'),
+})
+
+const entry = z.union([
+  z.object({ jti: z.string(), until: z.int() }),
+  z.object({ subject: z.string(), before: z.int(), until: z.int() }),
+  z.object({ keyId: z.string(), before: z.int(), until: z.int() }),
+])
+
+const feed = z.object({
+  version: z.int(),
+  snapshot: z.boolean().describe('Whether these are all entries that there are.'),
+  archived: z
+    .literal(true)
+    .optional()
+    .describe('There while the environment is archived: nothing of it is let in.'),
+  entries: z.array(entry).describe('Times are unix seconds; behind its `until` an entry says nothing more.'),
+})
+
+interface FeedOptions {
+  readonly revocations: Revocations
+  /** Aborted when the process begins to shut down: nobody waits any longer then. */
+  readonly draining: AbortSignal
+}
+
+/** `GET /v1/revocations`: what verifiers that judge by themselves follow, with a long poll if they like (WIRE 5). */
+export async function revocationFeed(
+  app: FastifyInstance,
+  { revocations, draining }: FeedOptions,
+): Promise<void> {
+  app.get<{ Querystring: z.output<typeof query> }>(
+    '/v1/revocations',
+    {
+      schema: {
+        tags: ['Gate'],
+        summary: 'Follow what was revoked',
+        querystring: query,
+        response: { 200: feed },
+      },
+    },
+    async (request, reply) => {
+      const { since, wait } = request.query
+      const { id } = callerOf(request).environment
+      const held = request.headers['if-none-match']
+      const isKnown = (found: Feed) =>
+        held === undefined ? found.version === since : isMatched(held, entityTag(found))
+      if (wait > 0 && isKnown(revocations.since(id, since))) {
+        await revocations.next(id, AbortSignal.any([draining, patience(reply, wait)]))
+      }
+      const found = revocations.since(id, since)
+      reply.header('Cache-Control', 'private, no-cache').header('ETag', entityTag(found))
+      if (isMatched(held, entityTag(found))) return reply.code(304).send()
+      return reply.type('application/json').send(Readable.from(write(found)))
+    },
+  )
+}
+
+/** Weak, since entries that are over leave it as it is (RFC 9110 §8.8.1). */
+function entityTag({ version, archived }: Feed): string {
+  return `W/"${version}${archived ? '-archived' : ''}"`
+}
+
+/** Aborted when the reader has waited long enough, or has gone. */
+function patience(reply: FastifyReply, seconds: number): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  return AbortSignal.any([gone.signal, AbortSignal.timeout(seconds * 1000)])
+}
+
+function* write({ version, snapshot, archived, revocations }: Feed): Generator<string> {
+  yield `{"version":${version},"snapshot":${snapshot},${archived ? '"archived":true,' : ''}"entries":[`
+  for (let from = 0; from < revocations.length; from += ENTRIES_PER_CHUNK) {
+    const chunk = revocations.slice(from, from + ENTRIES_PER_CHUNK).map((one) => JSON.stringify(entryOf(one)))
+    yield `${from === 0 ? '' : ','}${chunk.join(',')}`
+  }
+  yield ']}'
+}
+
+function entryOf({ kind, value, before = 0, until }: Revocation): z.output<typeof entry> {
+  switch (kind) {
+    case 'jti':
+      return { jti: value, until }
+    case 'subject':
+      return { subject: value, before, until }
+    case 'key':
+      return { keyId: value, before, until }
+    default:
+      return kind satisfies never
+  }
+}
