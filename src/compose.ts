@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Logger } from 'pino'
 import { type Config, StartError } from './config.ts'
 import { createGate, type Gate } from './gate/gate.ts'
@@ -64,6 +65,34 @@ export async function openInstallation(config: Config, seams: Seams): Promise<In
     return await openStore(config, seams)
   } catch (error) {
     throw toStartError(error, config.dataDir)
+  }
+}
+
+/**
+ * Opens a store that is there, where a mistyped folder must not become a new installation.
+ *
+ * @throws StartError when there is none, or when it cannot be used; nothing was changed then
+ */
+export async function openExisting(config: Config, seams: Seams): Promise<Installation> {
+  refuseAbsent(config)
+  return await openInstallation(config, seams)
+}
+
+/** @throws StartError when there is no database in the data folder */
+export function refuseAbsent(config: Pick<Config, 'dataDir'>): void {
+  if (isThere(databasePath(config), config.dataDir)) return
+  const folder = resolve(config.dataDir)
+  throw new StartError(
+    `There is no database in ${folder}: set DATA_DIR to where yours is, or begin one with \`jeton environments create\`. Nothing was changed.`,
+  )
+}
+
+// A folder that may not be looked into is not an empty one.
+function isThere(path: string, dataDir: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    throw toStartError(error, dataDir)
   }
 }
 

@@ -1,4 +1,4 @@
-import { databasePath, knownMasterKeys, openInstallation, toStartError } from './compose.ts'
+import { databasePath, knownMasterKeys, openExisting, refuseAbsent, toStartError } from './compose.ts'
 import { type Config, StartError } from './config.ts'
 import { isSameDataKey, resealDataKey } from './keys/data-key.ts'
 import { prepareDataDir } from './keys/master-key.ts'
@@ -19,6 +19,7 @@ export async function backUpInstallation(
   file: string,
   { force, seams }: { readonly force: boolean; readonly seams: Seams },
 ): Promise<void> {
+  refuseAbsent(config)
   const mark = Buffer.from(seams.random(8)).toString('hex')
   let held: Hold | undefined
   try {
@@ -72,7 +73,7 @@ export async function rotateMasterKey(config: Config, seams: Seams): Promise<Mas
       'MASTER_KEY holds one key. Put a new one in front of it, with a comma between: MASTER_KEY=new,old. `jeton secrets create` prints a new one.',
     )
   }
-  const { store, close } = await openInstallation(config, seams)
+  const { store, close } = await openExisting(config, seams)
   try {
     if (masterKeys.length > 1) {
       return (await sealUnderFirst(store, masterKeys, seams)) ? 'resealed' : 'sealed_already'

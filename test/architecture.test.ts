@@ -123,7 +123,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'seams.ts',
       'store',
     ],
-    packages: ['node:path', 'pino'],
+    packages: ['node:fs', 'node:path', 'pino'],
   },
   'doctor.ts': {
     rooms: ['compose.ts', 'config.ts', 'keys', 'seams.ts', 'store'],

@@ -3,7 +3,7 @@ import { readConfig } from '../config.ts'
 import { backUpInstallation, restoreInstallation } from '../maintenance.ts'
 import { systemSeams } from '../seams.ts'
 import { confirm } from './input.ts'
-import { moment, type OutputOptions, print, printTable } from './output.ts'
+import { moment, type OutputOptions, print, printTable, toSeconds } from './output.ts'
 
 /** `jeton backup` and `jeton restore` */
 export function backupCommands(program: Command): void {
@@ -55,7 +55,14 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
   }))
   const vanished = told.vanished.map(({ table, id, label }) => ({ kind: NAMES[table], id, label }))
   if (json) {
-    print(JSON.stringify({ revision, replaced, ended, vanished }))
+    print(
+      JSON.stringify({
+        revision,
+        replaced,
+        ended: ended.map(({ at, ...end }) => ({ ...end, at: toSeconds(at) })),
+        vanished,
+      }),
+    )
     return
   }
   print(`The database is the one of ${file} now, at revision ${revision}.`)

@@ -1,11 +1,14 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { DEFAULT_TAG } from '../domain/environment.ts'
-import { readSecret, UsageError } from './input.ts'
-import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
+import { type Algorithm, algorithmOption, environmentChangeCommands } from './environment-changes.ts'
+import { needEnvironment } from './lookup.ts'
+import { moment, type OutputOptions, print, printRecord, printTable, withInstallation } from './output.ts'
+import { printEnvironment, showEnvironment, stateOf } from './shown-environment.ts'
+import { SHOWN_ONCE } from './shown-key.ts'
 
 /** `jeton environments …` */
 export function environmentCommands(program: Command): void {
-  const environments = program.command('environments').description('make and list environments')
+  const environments = program.command('environments').description('make, change, end and list environments')
 
   environments
     .command('create')
@@ -17,93 +20,63 @@ export function environmentCommands(program: Command): void {
     .action(create)
 
   environments
-    .command('update')
-    .description('change what signs the tokens of an environment')
-    .argument('<id>', 'the environment')
-    .addOption(algorithmOption().makeOptionMandatory())
-    .action(update)
-
-  environments
-    .command('turn')
-    .description('give an environment a TURN server; its shared secret is read from a file or standard input')
-    .argument('<id>', 'the environment')
-    .option(
-      '--url <url>',
-      'turn:, turns:, stun: or stuns: URL that clients are given; may be repeated',
-      collect,
-    )
-    .option('--secret-file <file>', 'holds the static-auth-secret of the server; - is standard input', '-')
-    .addOption(new Option('--clear', 'take the TURN server away').conflicts('url'))
-    .action(turn)
-
-  environments
     .command('list')
-    .description('list every environment')
+    .description('list every environment, archived ones included')
     .option('--json', 'print one line of JSON')
     .action(list)
+
+  environments
+    .command('show')
+    .description('show all of one environment but its secrets')
+    .argument('<id>', 'the environment')
+    .option('--json', 'print one line of JSON')
+    .action(show)
+
+  environmentChangeCommands(environments)
 }
 
-// `default` leaves it to each format: HS256 for user and channels, EdDSA for client and peer.
-function algorithmOption(): Option {
-  return new Option('--alg <algorithm>', 'what signs all of its tokens').choices([
-    'EdDSA',
-    'HS256',
-    'default',
-  ])
+interface CreateOptions extends OutputOptions {
+  readonly tag: string
+  readonly alg?: Algorithm
 }
 
-function collect(url: string, urls: readonly string[] = []): string[] {
-  return [...urls, url]
-}
-
-type Algorithm = 'EdDSA' | 'HS256' | 'default'
-
-function algorithmOf(alg: Algorithm | undefined) {
-  return alg === 'default' ? undefined : alg
-}
-
-async function create(
-  name: string,
-  { tag, alg, json }: OutputOptions & { tag: string; alg?: Algorithm },
-): Promise<void> {
-  const options = { tag, signingAlgorithm: algorithmOf(alg) }
-  const made = await withInstallation(({ environments }) => environments.create(name, options))
+async function create(name: string, { tag, alg, json }: CreateOptions): Promise<void> {
+  const options = { tag, signingAlgorithm: alg === 'default' ? undefined : alg }
+  const made = await withInstallation(({ environments }) => environments.create(name, options), {
+    mayBegin: true,
+  })
   const { environment, keyId, secretKey, publishableKey } = made
   if (json) {
-    const { id, tag } = environment
-    print(JSON.stringify({ environment: { id, name, tag }, keyId, secretKey, publishableKey }))
+    print(JSON.stringify({ environment: showEnvironment(environment), keyId, secretKey, publishableKey }))
     return
   }
-  print(`environment      ${environment.name} (${environment.id})`)
-  print(`publishable key  ${publishableKey}`)
-  print(`secret key       ${secretKey}`)
-  print(`its id           ${keyId}`)
-  print('The secret key is shown this once and kept nowhere.')
-}
-
-async function update(id: string, { alg }: { alg: Algorithm }): Promise<void> {
-  await withInstallation(({ environments }) =>
-    environments.update(id, { signingAlgorithm: algorithmOf(alg) ?? null }),
-  )
-}
-
-async function turn(
-  id: string,
-  options: { url?: string[]; secretFile: string; clear?: boolean },
-): Promise<void> {
-  if (options.url === undefined && !options.clear) throw new UsageError('Say --url URL or --clear.')
-  const server = options.url ? { urls: options.url, secret: await readSecret(options.secretFile) } : null
-  await withInstallation(({ environments }) => environments.update(id, { turn: server }))
+  printRecord({
+    environment: `${environment.name} (${environment.id})`,
+    'publishable key': publishableKey,
+    'secret key': secretKey,
+    'its id': keyId,
+  })
+  print(SHOWN_ONCE)
 }
 
 async function list({ json }: OutputOptions): Promise<void> {
   const environments = await withInstallation(({ store }) => store.listEnvironments())
   if (json) {
-    print(JSON.stringify({ environments }))
+    print(JSON.stringify({ environments: environments.map(showEnvironment) }))
     return
   }
   printTable(
-    ['ID', 'NAME', 'TAG', 'CREATED'],
-    environments.map(({ id, name, tag, createdAt }) => [id, name, tag, moment(createdAt)]),
+    ['ID', 'NAME', 'TAG', 'STATE', 'CREATED'],
+    environments.map((environment) => [
+      environment.id,
+      environment.name,
+      environment.tag,
+      stateOf(environment),
+      moment(environment.createdAt),
+    ]),
   )
+}
+
+async function show(id: string, options: OutputOptions): Promise<void> {
+  printEnvironment(await withInstallation((installation) => needEnvironment(installation, id)), options)
 }

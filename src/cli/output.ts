@@ -1,15 +1,23 @@
-import { type Installation, openInstallation } from '../compose.ts'
+import { type Installation, openExisting, openInstallation } from '../compose.ts'
 import { readConfig } from '../config.ts'
 import { systemSeams } from '../seams.ts'
 
 /** The option that every command shares: one line of JSON for programs instead of text for people. */
 export interface OutputOptions {
-  readonly json?: boolean
+  readonly json?: boolean | undefined
 }
 
-/** Opens the installation that the environment variables name, for as long as `work` takes. */
-export async function withInstallation<T>(work: (installation: Installation) => Promise<T>): Promise<T> {
-  const installation = await openInstallation(readConfig(), systemSeams)
+/**
+ * Opens the installation that the environment variables name, for as long as `work` takes.
+ *
+ * @param options.mayBegin whether there may be none yet, so that one is begun
+ */
+export async function withInstallation<T>(
+  work: (installation: Installation) => Promise<T>,
+  { mayBegin = false }: { readonly mayBegin?: boolean } = {},
+): Promise<T> {
+  const open = mayBegin ? openInstallation : openExisting
+  const installation = await open(readConfig(), systemSeams)
   try {
     return await work(installation)
   } finally {
@@ -42,7 +50,19 @@ export function printTable(headings: readonly string[], rows: readonly (readonly
   }
 }
 
+/** Prints what is known of one thing, a line for each; what is `undefined` or empty is left out. */
+export function printRecord(record: Readonly<Record<string, string | undefined>>): void {
+  const entries = Object.entries(record).filter(([, value]) => value !== undefined && value !== '')
+  const width = Math.max(...entries.map(([name]) => name.length))
+  for (const [name, value] of entries) print(`${name.padEnd(width)}  ${value}`)
+}
+
 /** A moment for a person: ISO 8601 to the second, or nothing. */
 export function moment(unixMs: number | undefined): string {
   return unixMs === undefined ? '' : new Date(unixMs).toISOString().replace(/\.\d{3}Z$/, 'Z')
+}
+
+/** Unix seconds for programs, as everywhere in the admin API; `null` where there is no such moment. */
+export function toSeconds(unixMs: number | undefined): number | null {
+  return unixMs === undefined ? null : Math.floor(unixMs / 1000)
 }

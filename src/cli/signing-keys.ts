@@ -3,7 +3,7 @@ import { formatNames, formats } from '../formats/formats.ts'
 import type { Rotated, SigningKeyState } from '../keys/signing-key-rotation.ts'
 import type { SigningAlgorithm } from '../store/store.ts'
 import { confirm, readSecret, UsageError } from './input.ts'
-import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
+import { moment, type OutputOptions, print, printTable, toSeconds, withInstallation } from './output.ts'
 
 /** `jeton signing-keys …` */
 export function signingKeyCommands(program: Command): void {
@@ -20,6 +20,7 @@ export function signingKeyCommands(program: Command): void {
       'an HS256 secret as it stands, or for client and peer an Ed25519 seed as sk_ and 64 hex digits; - is standard input',
       '-',
     )
+    .option('--json', 'print one line of JSON')
     .action(importKey)
 
   signingKeys
@@ -55,19 +56,26 @@ function algorithmOption(description: string): Option {
   return new Option('--alg <algorithm>', description).choices(ALGORITHMS)
 }
 
-interface ImportOptions {
+interface ImportOptions extends OutputOptions {
   readonly environment: string
   readonly format: string
   readonly kid: string
   readonly secretFile: string
 }
 
-async function importKey({ environment, format: name, kid, secretFile }: ImportOptions): Promise<void> {
+async function importKey({ environment, format: name, kid, secretFile, json }: ImportOptions): Promise<void> {
   const format = formats.find((candidate) => candidate.name === name)
   if (format === undefined) throw new UsageError(`There is no format ${name}.`)
   const secret = await readSecret(secretFile)
   const identity = { environmentId: environment, kid, format }
-  await withInstallation(({ environments }) => environments.importSigningKey(identity, secret))
+  const keys = await withInstallation(async ({ environments, signingKeyRotation }) => {
+    await environments.importSigningKey(identity, secret)
+    return await signingKeyRotation.list(environment)
+  })
+  printKeys(
+    keys.filter((key) => key.kid === kid),
+    { json },
+  )
 }
 
 interface ChangeOptions extends OutputOptions {
@@ -77,8 +85,7 @@ interface ChangeOptions extends OutputOptions {
 
 async function list({ environment, json }: OutputOptions & { environment: string }): Promise<void> {
   const keys = await withInstallation(({ signingKeyRotation }) => signingKeyRotation.list(environment))
-  if (json) print(JSON.stringify({ signingKeys: keys }))
-  else printKeys(keys)
+  printKeys(keys, { json })
 }
 
 async function rotate(options: ChangeOptions & { alg?: SigningAlgorithm; now?: boolean }): Promise<void> {
@@ -107,7 +114,11 @@ async function rollBack(options: ChangeOptions & { alg: SigningAlgorithm }): Pro
 
 function printRotated(rotated: readonly Rotated[], json: boolean | undefined): void {
   if (json) {
-    print(JSON.stringify({ signingKeys: rotated.map(({ key, changed }) => ({ ...key, changed })) }))
+    print(
+      JSON.stringify({
+        signingKeys: rotated.map(({ key, changed }) => ({ ...showSigningKey(key), changed })),
+      }),
+    )
     return
   }
   for (const { key, changed } of rotated) {
@@ -116,7 +127,23 @@ function printRotated(rotated: readonly Rotated[], json: boolean | undefined): v
   }
 }
 
-function printKeys(keys: readonly SigningKeyState[]): void {
+/** What programs are told of a signing key. */
+function showSigningKey({ format, ...key }: SigningKeyState) {
+  return {
+    ...key,
+    format: format ?? null,
+    createdAt: toSeconds(key.createdAt),
+    signsFrom: toSeconds(key.signsFrom),
+    signsUntil: toSeconds(key.signsUntil),
+    verifiesUntil: toSeconds(key.verifiesUntil),
+  }
+}
+
+function printKeys(keys: readonly SigningKeyState[], { json }: OutputOptions): void {
+  if (json) {
+    print(JSON.stringify({ signingKeys: keys.map(showSigningKey) }))
+    return
+  }
   printTable(
     ['KID', 'ALGORITHM', 'FORMAT', 'PHASE', 'CREATED', 'SIGNS FROM', 'SIGNS UNTIL', 'VERIFIES UNTIL'],
     keys.map((key) => [
