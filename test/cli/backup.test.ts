@@ -138,9 +138,9 @@ describe('jeton restore', () => {
     assert.deepEqual(
       told.ended.map(({ kind, id, end, at }: Record<string, unknown>) => [kind, id, end, at]),
       [
-        ['environment', archived.environment.id, 'archived', now],
-        ['key', keyId, 'revoked', now],
-        ['key', expiring.keyId, 'expires', now + 1],
+        ['environment', archived.environment.id, 'archived', Math.floor(now / 1000)],
+        ['key', keyId, 'revoked', Math.floor(now / 1000)],
+        ['key', expiring.keyId, 'expires', Math.floor((now + 1) / 1000)],
       ],
     )
     assert.deepEqual(

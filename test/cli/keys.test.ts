@@ -1,166 +1,166 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
-import { z } from 'zod'
-import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
-
-const vector = JSON.parse(readFileSync(new URL('../vectors/peer-token.json', import.meta.url), 'utf8'))
+import { kindOfKey } from '../../src/domain/api-key.ts'
+import { showKey } from '../../src/http/admin.ts'
+import { install } from '../helpers/installation.ts'
+import { startServer } from '../helpers/process.ts'
 
 async function setup(t: TestContext) {
-  const DATA_DIR = await temporaryFolder(t)
-  const jeton = (...args: string[]) => run('cli/jeton.ts', args, { DATA_DIR })
-  const { environment, secretKey } = JSON.parse(
-    (await jeton('environments', 'create', 'Test', '--json')).stdout,
-  )
-  const file = async (name: string, content: string) => {
-    await writeFile(join(DATA_DIR, name), content)
-    return join(DATA_DIR, name)
+  const { jeton, elsewhere, environment, ...installed } = await install(t)
+  const keys = (...args: string[]) => jeton(['keys', ...args])
+  const json = async (...args: string[]) => {
+    const { code, stdout, stderr } = await keys(...args, '--json')
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.match(stdout, /^\{.*\}\n$/)
+    return JSON.parse(stdout)
   }
-  return { jeton, environment, secretKey, file, DATA_DIR }
+  const write = async (name: string, content: object) => {
+    await writeFile(join(elsewhere, name), JSON.stringify(content))
+    return join(elsewhere, name)
+  }
+  return { keys, json, write, of: ['--environment', environment.id], ...installed }
 }
 
-async function mint(server: ServerProcess, path: string, key: string, body: object) {
-  const headers = { 'x-api-key': key, 'content-type': 'application/json' }
-  const reply = await fetch(`${server.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
-  const { token = '' } = z.object({ token: z.string().optional() }).parse(await reply.json())
-  return { status: reply.status, token }
-}
+const ACCESS = { channels: ['lobby'], actions: ['subscribe'], allowedOrigins: ['https://*.example.com'] }
 
 describe('jeton keys', () => {
   it('makes a limited key in one line of JSON, and limits it otherwise later', async (t) => {
-    const { jeton, environment, file, DATA_DIR } = await setup(t)
-    const grant = await file('grant.json', '{"channels":["room-*"]}')
-    const { stdout } = await jeton(
-      'keys',
-      'create',
-      '--environment',
-      environment.id,
-      '--grant',
-      grant,
-      '--json',
-    )
+    const { keys, write, of, DATA_DIR } = await setup(t)
+    const grant = await write('grant.json', { channels: ['room-*'] })
+    const { stdout } = await keys('create', ...of, '--grant', grant, '--json')
     assert.match(stdout, /^\{"keyId":"kid_\w{16}","secretKey":"sk_live_\w{49}"\}\n$/)
     const { keyId, secretKey } = JSON.parse(stdout)
     const server = await startServer(t, { DATA_DIR })
-    const ask = { peerId: 'a', channels: ['admin-1'] }
-    assert.equal((await mint(server, '/v1/tokens', secretKey, ask)).status, 403)
-    assert.equal((await jeton('keys', 'update', keyId, '--no-grant')).code, 0)
+    const mint = async () => {
+      const headers = { 'x-api-key': secretKey, 'content-type': 'application/json' }
+      const body = JSON.stringify({ peerId: 'a', channels: ['admin-1'] })
+      return (await fetch(`${server.url}/v1/tokens`, { method: 'POST', headers, body })).status
+    }
+    assert.equal(await mint(), 403)
+    assert.equal((await keys('update', keyId, '--no-grant')).code, 0)
     const changedAt = performance.now()
     let status = 403
-    while (status !== 200 && performance.now() - changedAt < 1_000) {
-      status = (await mint(server, '/v1/tokens', secretKey, ask)).status
-    }
+    while (status !== 200 && performance.now() - changedAt < 1_000) status = await mint()
     assert.equal(status, 200)
   })
 
-  it('refuses a grant that is none, member by member', async (t) => {
-    const { jeton, environment, file } = await setup(t)
-    const create = async (content: string) => {
-      const grant = await file('grant.json', content)
-      return await jeton('keys', 'create', '--environment', environment.id, '--grant', grant)
-    }
-    const faulty = await create('{"channel":["a"],"formats":["jwt"],"maxTtlSeconds":0}')
-    assert.equal(faulty.code, 1)
-    for (const name of ['channel', 'formats.0', 'maxTtlSeconds'])
-      assert.ok(faulty.stderr.includes(name), name)
-    assert.match((await create('{')).stderr, /does not hold JSON/)
-    const unknown = [
-      jeton('keys', 'create', '--environment', 'env_none'),
-      jeton('keys', 'update', 'kid_none', '--no-grant'),
-      jeton('environments', 'update', 'env_none', '--alg', 'EdDSA'),
+  it('makes keys that carry a name, an end, and what their kind carries', async (t) => {
+    const { keys, json, write, of } = await setup(t)
+    const access = await write('access.json', ACCESS)
+    const end = ['--expires-at', '2100-01-01T00:00:00Z']
+    const made = await json(
+      'create',
+      ...of,
+      '--kind',
+      'publishable',
+      '--name',
+      'Web',
+      '--access',
+      access,
+      ...end,
+    )
+    assert.deepEqual(Object.keys(made), ['keyId', 'publishableKey'])
+    assert.equal(kindOfKey(made.publishableKey), 'publishable')
+    const { key } = await json('show', made.keyId)
+    assert.deepEqual(
+      [key.kind, key.name, key.access, key.expiresAt, key.state],
+      ['publishable', 'Web', ACCESS, 4_102_444_800, 'active'],
+    )
+    const people = (await keys('create', ...of, '--name', 'Backend', '--expires-at', '4102444800')).stdout
+    assert.match(
+      people,
+      /^secret key {2}sk_live_\w{49}\nits id {6}kid_\w{16}\nThe secret key is shown this once and kept nowhere\.\n$/,
+    )
+  })
+
+  it('changes what is named, leaves the rest, and takes away what is said so', async (t) => {
+    const { json, write, of } = await setup(t)
+    const [access, grant] = [
+      await write('access.json', ACCESS),
+      await write('grant.json', { uses: ['mint'] }),
     ]
-    for (const { code, stderr } of await Promise.all(unknown)) {
-      assert.equal(code, 1)
-      assert.match(stderr, /^There is no such /)
+    const end = ['--expires-at', '4102444800']
+    const web = await json('create', ...of, '--kind', 'publishable', '--name', 'Web')
+    const whole = (await json('update', web.keyId, '--access', access, ...end)).key
+    assert.deepEqual([whole.name, whole.access, whole.expiresAt], ['Web', ACCESS, 4_102_444_800])
+    const bare = (await json('update', web.keyId, '--no-access', '--no-expires-at')).key
+    assert.deepEqual([bare.name, bare.access, bare.expiresAt], ['Web', null, null])
+    const backend = await json('create', ...of, '--grant', grant)
+    const named = (await json('update', backend.keyId, '--name', 'Backend')).key
+    assert.deepEqual([named.name, named.grant], ['Backend', { uses: ['mint'] }])
+    const nameless = (await json('update', backend.keyId, '--no-name', '--no-grant')).key
+    assert.deepEqual([nameless.name, nameless.grant], [null, null])
+  })
+
+  it('lists every key in the words of the admin API, ended ones included, and never a secret', async (t) => {
+    const { keys, json, of, use, keyId, secretKey, publishableKey } = await setup(t)
+    const usedAt = Date.UTC(2026, 10, 22, 12)
+    const rows = await use(async ({ environments, keyLives, store }) => {
+      await environments.create('Other')
+      await keyLives.update(keyId, { name: 'Backend', expiresAt: Date.UTC(2100, 0) })
+      await keyLives.reportLeak(keyId, { action: 'revoke', graceSeconds: 0 })
+      await store.noteUses(new Map([[keyId, usedAt]]))
+      return await store.listApiKeys(of[1])
+    })
+    const listed = (await json('list', ...of)).keys
+    assert.equal(listed.length, rows.length)
+    for (const [index, row] of rows.entries()) {
+      const asOverHttp: Record<string, unknown> = showKey(row, Date.now())
+      for (const [name, value] of Object.entries(listed[index])) {
+        assert.deepEqual(value, asOverHttp[name], name)
+      }
     }
-    assert.match((await jeton('keys', 'update', 'kid_none')).stderr, /--grant FILE or --no-grant/)
-    const missing = await jeton('keys', 'create', '--environment', environment.id, '--grant', '/nowhere')
-    assert.match(missing.stderr, /cannot be read/)
-  })
-})
-
-describe('what signs', () => {
-  it('is an imported HS256 secret for the format that it was imported for', async (t) => {
-    const { jeton, environment, secretKey, file, DATA_DIR } = await setup(t)
-    const secret = 'sk_live_an-existing-metered-secret-text'
-    const path = await file('secret', `${secret}\n`)
-    const identity = ['--environment', environment.id, '--format', 'channels', '--kid', 'theirs-1']
-    assert.equal((await jeton('signing-keys', 'import', ...identity, '--secret-file', path)).code, 0)
-    const server = await startServer(t, { DATA_DIR })
-    const { token } = await mint(server, '/v1/tokens', secretKey, { peerId: 'alice' })
-    assert.equal(decodeProtectedHeader(token).kid, 'theirs-1')
-    assert.equal((await jwtVerify(token, Buffer.from(secret))).payload.sub, 'alice')
-    const user = await mint(server, '/auth/token', secretKey, { userId: 'a', name: 'A' })
-    assert.notEqual(decodeProtectedHeader(user.token).kid, 'theirs-1')
-    assert.equal(readFileSync(join(DATA_DIR, 'jeton.db')).includes(secret), false)
+    const [heading = '', ...lines] = (await keys('list')).stdout.trimEnd().split('\n')
+    assert.match(heading, /^ID +ENVIRONMENT +KIND +NAME +KEY +STATE +EXPOSED +CREATED +LAST USED +ENDS$/)
+    assert.equal(lines.length, 4)
+    const line = lines.find((one) => one.startsWith(keyId)) ?? ''
+    const end = new Date(rows.find(({ id }) => id === keyId)?.revokedAt ?? 0).toISOString().slice(0, 19)
+    // What ended it, not the end that it was to have.
+    assert.ok(line.endsWith(`  2026-11-22T12:00:00Z  ${end}Z`), line)
+    assert.match(line, / secret +Backend +sk_live_\S+ +revoked +yes +\d{4}-/)
+    const shown = (await keys('show', keyId)).stdout
+    assert.match(
+      shown,
+      /^id +kid_\w{16}\nenvironment +env_\w{16}\nkind +secret\nname +Backend\nkey +sk_live_/,
+    )
+    for (const text of [lines.join(), JSON.stringify(listed), shown])
+      assert.equal(text.includes(secretKey), false)
+    assert.ok(lines.join().includes(publishableKey))
   })
 
-  it('is an imported Ed25519 seed, which the product’s public key verifies', async (t) => {
-    const { jeton, environment, secretKey, file, DATA_DIR } = await setup(t)
-    const path = await file('seed', vector.secret)
-    const identity = ['--environment', environment.id, '--format', 'peer', '--kid', vector.kid]
-    assert.equal((await jeton('signing-keys', 'import', ...identity, '--secret-file', path)).code, 0)
-    const server = await startServer(t, { DATA_DIR })
-    const { token } = await mint(server, '/v1/peer/tokens', secretKey, { groupId: 'g', peerId: 'p' })
-    const { protectedHeader } = await jwtVerify(token, await importJWK(vector.publicJwk, 'EdDSA'))
-    assert.equal(protectedHeader.kid, vector.kid)
-  })
-
-  it('cannot be a secret that is too short or no seed, and none of it is repeated', async (t) => {
-    const { jeton, environment, file } = await setup(t)
-    const wrong: [string, string, RegExp][] = [
-      ['channels', 'canary-of-31-characters-exactly', /at least 32 bytes/],
-      ['peer', 'sk_canary', /expecting hex/],
-      ['client', 'sk_abcd', /invalid secret length/],
+  it('says in one line what is wrong, and changes nothing', async (t) => {
+    const { keys, json, write, of, keyId } = await setup(t)
+    const before = await json('list')
+    const grant = await write('grant.json', { uses: ['mint'] })
+    const open = await write('access.json', { channels: ['lobby'], allowedOrigins: ['*'] })
+    const wrong: [string[], RegExp][] = [
+      [['create', '--environment', 'env_none'], /^There is no such environment\.\n$/],
+      [['list', '--environment', 'env_none'], /^There is no such environment\.\n$/],
+      [['show', 'kid_none'], /^There is no such key\.\n$/],
+      [['update', 'kid_none', '--no-grant'], /^There is no such key\.\n$/],
+      [
+        ['update', keyId],
+        /^Say what to change: --name, --grant, --access or --expires-at, or --no-… of one\.\n$/,
+      ],
+      [
+        ['create', ...of, '--kind', 'publishable', '--grant', grant],
+        /^grant: only a secret key is limited by it\.\n$/,
+      ],
+      [
+        ['create', ...of, '--access', open],
+        /^\S+access\.json holds no valid access: allowAnyOrigin: [^\n]+\n$/,
+      ],
+      [['create', ...of, '--grant', '/nowhere'], /^\/nowhere cannot be read: ENOENT\.\n$/],
+      [['create', ...of, '--name', ''], /^The name must be 1 to 80 characters\.\n$/],
+      [['update', keyId, '--expires-at', '1700000000'], /^--expires-at 1700000000 is not in the future\.\n$/],
     ]
-    for (const [format, secret, message] of wrong) {
-      const identity = ['--environment', environment.id, '--format', format, '--kid', 'k']
-      const path = await file('secret', secret)
-      const { code, stderr } = await jeton('signing-keys', 'import', ...identity, '--secret-file', path)
-      assert.equal(code, 1)
+    for (const [args, message] of wrong) {
+      const { code, stdout, stderr } = await keys(...args)
+      assert.deepEqual([code, stdout], [1, ''], stderr)
       assert.match(stderr, message)
-      assert.equal(stderr.includes('canary'), false)
     }
-  })
-
-  it('is EdDSA for a whole environment that is set so', async (t) => {
-    const { jeton, DATA_DIR } = await setup(t)
-    const made = JSON.parse(
-      (await jeton('environments', 'create', 'Public', '--alg', 'EdDSA', '--json')).stdout,
-    )
-    const server = await startServer(t, { DATA_DIR })
-    let asked = 0
-    const algorithm = async () => {
-      asked += 1
-      const { token } = await mint(server, '/auth/token', made.secretKey, {
-        userId: `user-${asked}`,
-        name: 'A',
-      })
-      return decodeProtectedHeader(token).alg
-    }
-    assert.equal(await algorithm(), 'EdDSA')
-    await jeton('environments', 'update', made.environment.id, '--alg', 'default')
-    const changedAt = performance.now()
-    while ((await algorithm()) !== 'HS256') assert.ok(performance.now() - changedAt < 1_000)
-  })
-})
-
-describe('jeton environments turn', () => {
-  it('seals a TURN secret, and takes the server away again', async (t) => {
-    const { jeton, environment, file, DATA_DIR } = await setup(t)
-    const secret = 'a-turn-secret-canary'
-    const path = await file('turn', `${secret}\n`)
-    const set = ['environments', 'turn', environment.id]
-    assert.equal(
-      (await jeton(...set, '--url', 'turn:a:3478', '--url', 'turns:a:5349', '--secret-file', path)).code,
-      0,
-    )
-    assert.equal(readFileSync(join(DATA_DIR, 'jeton.db')).includes(secret), false)
-    assert.match((await jeton(...set, '--url', 'http://a', '--secret-file', path)).stderr, /turns: URL/)
-    assert.match((await jeton(...set, '--secret-file', path)).stderr, /--url URL or --clear/)
-    assert.equal((await jeton(...set, '--clear')).code, 0)
+    assert.deepEqual(await json('list'), before)
   })
 })
