@@ -126,9 +126,7 @@ describe('what ends a key', () => {
         ['rotate', keyId, '--environment', environment.id, '--yes'],
         /^Say either the id of a key or --environment ID\.\n$/,
       ],
-      [['rotate', keyId, '--grace', '8d', '--yes'], /^--grace takes 0 to 604800 seconds, [^\n]+\n$/],
       [['revoke', 'kid_none'], /^There is no such key\.\n$/],
-      [['rotate', 'kid_none', '--yes'], /^There is no such key\.\n$/],
       [['report-leak', 'kid_none', '--yes'], /^There is no such key\.\n$/],
       [['rotate', '--environment', 'env_none', '--yes'], /^There is no such environment\.\n$/],
     ]
