@@ -34,6 +34,10 @@ describe('jeton signing-keys', () => {
     const phases = listed.map(({ phase }: { phase: string }) => phase)
     assert.deepEqual(phases.toSorted(), ['published', 'published', 'signing', 'signing'])
     assert.equal(JSON.stringify(listed).includes('sealed'), false)
+    // Unix seconds, as everywhere in what programs read.
+    for (const key of listed) assert.ok(Math.abs(key.createdAt - Date.now() / 1000) < 60)
+    const [signing] = listed.filter(({ phase }: { phase: string }) => phase === 'signing')
+    assert.ok(signing.verifiesUntil > signing.signsUntil && signing.signsUntil > signing.createdAt)
     const { stdout } = await signingKeys('list')
     assert.match(stdout, /^KID +ALGORITHM +FORMAT +PHASE +CREATED +SIGNS FROM +SIGNS UNTIL +VERIFIES UNTIL\n/)
     assert.equal(stdout.trimEnd().split('\n').length, 5)

@@ -35,7 +35,11 @@ describe('what signs', () => {
     const secret = 'sk_live_an-existing-metered-secret-text'
     const path = await file('secret', `${secret}\n`)
     const identity = ['--environment', environment.id, '--format', 'channels', '--kid', 'theirs-1']
-    assert.equal((await jeton('signing-keys', 'import', ...identity, '--secret-file', path)).code, 0)
+    const imported = await jeton('signing-keys', 'import', ...identity, '--secret-file', path, '--json')
+    assert.equal(imported.code, 0)
+    const [key, ...others] = JSON.parse(imported.stdout).signingKeys
+    assert.deepEqual([key.kid, key.format, key.phase, others], ['theirs-1', 'channels', 'signing', []])
+    assert.equal(imported.stdout.includes('sealed'), false)
     const server = await startServer(t, { DATA_DIR })
     const { token } = await mint(server, '/v1/tokens', secretKey, { peerId: 'alice' })
     assert.equal(decodeProtectedHeader(token).kid, 'theirs-1')
