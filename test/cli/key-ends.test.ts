@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { changesSince } from '../helpers/changes.ts'
 import { install } from '../helpers/installation.ts'
 
 async function setup(t: TestContext) {
@@ -102,7 +103,7 @@ describe('what ends a key', () => {
   it('asks first, changes nothing where nobody can answer, and refuses what makes no sense', async (t) => {
     const { keys, use, environment, keyId } = await setup(t)
     await use(({ keyLives }) => keyLives.update(keyId, { name: 'Backend' }))
-    const before = await use(({ store }) => store.changesSince(0))
+    const before = await use(({ store }) => changesSince(store, 0))
     const wrong: [string[], RegExp][] = [
       [
         ['revoke', keyId],
@@ -135,6 +136,6 @@ describe('what ends a key', () => {
       assert.deepEqual([code, stdout], [1, ''], stderr)
       assert.match(stderr, message)
     }
-    assert.deepEqual(await use(({ store }) => store.changesSince(0)), before)
+    assert.deepEqual(await use(({ store }) => changesSince(store, 0)), before)
   })
 })
