@@ -14,6 +14,7 @@ import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
 import { generateMasterKey, MasterKeyError, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
 import { SealError, type Sealer } from './keys/sealing.ts'
+import { createSigningKeyExport, type SigningKeyExport } from './keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from './keys/signing-key-rotation.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
@@ -33,6 +34,7 @@ export interface Installation {
   readonly environments: Environments
   readonly keyLives: KeyLives
   readonly signingKeyRotation: SigningKeyRotation
+  readonly signingKeyExport: SigningKeyExport
   close(): Promise<void>
 }
 
@@ -104,7 +106,9 @@ async function openStore(config: Config, seams: Seams): Promise<Installation> {
     const keyLives = createKeyLives({ store, seams })
     const { staleKeysSeconds } = config
     const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
-    return { store, sealer, environments, keyLives, signingKeyRotation, close: () => store.close() }
+    const signingKeyExport = createSigningKeyExport({ store, sealer, seams })
+    const close = () => store.close()
+    return { store, sealer, environments, keyLives, signingKeyRotation, signingKeyExport, close }
   } catch (error) {
     await store.close()
     throw error
@@ -133,6 +137,19 @@ function sameKeys(some: readonly Uint8Array[], others: readonly Uint8Array[]): b
 /** Where the embedded database lies. */
 export function databasePath({ dataDir }: Pick<Config, 'dataDir'>): string {
   return join(dataDir, 'jeton.db')
+}
+
+/** Opens the gate alone, over what the store holds at this moment: for one question of the command line's. */
+export async function openGate(
+  { staleKeysSeconds }: Config,
+  { store, sealer }: Installation,
+  seams: Seams,
+): Promise<Gate> {
+  const follower = createFollower({ store, seams, staleKeysSeconds })
+  const keyring = createKeyring({ store, follower, sealer, seams, adminKeys: [] })
+  const revocations = createRevocations({ follower, seams })
+  await follower.refresh()
+  return createGate({ keyring, revocations, seams })
 }
 
 // As long as it is open, nobody may put another database in its place.

@@ -13,6 +13,7 @@ import { redact } from './output.ts'
 import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
 import { signingKeyCommands } from './signing-keys.ts'
+import { tokenCommands } from './token.ts'
 
 const program = new Command('jeton')
   .description('Mints short-lived tokens for realtime apps.')
@@ -26,6 +27,7 @@ environmentCommands(program)
 keyCommands(program)
 signingKeyCommands(program)
 createTokenCommand(program)
+tokenCommands(program)
 backupCommands(program)
 masterKeyCommands(program)
 doctorCommand(program)

@@ -31,6 +31,14 @@ export function signingKeyCommands(program: Command): void {
     .action(list)
 
   signingKeys
+    .command('export')
+    .description('print an HS256 secret as a JWK, to judge tokens without the gate; who holds it can mint')
+    .requiredOption('--environment <id>', 'the environment')
+    .requiredOption('--kid <kid>', 'the key')
+    .option('--yes', 'do not ask')
+    .action(exportKey)
+
+  signingKeys
     .command('rotate')
     .description('make a successor, which signs once every verifier has had the time to fetch it')
     .requiredOption('--environment <id>', 'the environment')
@@ -76,6 +84,15 @@ async function importKey({ environment, format: name, kid, secretFile, json }: I
     keys.filter((key) => key.kid === kid),
     { json },
   )
+}
+
+async function exportKey({ environment, kid, yes }: { environment: string; kid: string; yes?: boolean }) {
+  const question = `Whoever reads the secret of ${kid} can mint every token of ${environment}. Print it?`
+  await confirm(question, { yes })
+  const jwk = await withInstallation(({ signingKeyExport }) =>
+    signingKeyExport.exportSecret(environment, kid),
+  )
+  print(JSON.stringify(jwk))
 }
 
 interface ChangeOptions extends OutputOptions {
@@ -136,6 +153,7 @@ function showSigningKey({ format, ...key }: SigningKeyState) {
     signsFrom: toSeconds(key.signsFrom),
     signsUntil: toSeconds(key.signsUntil),
     verifiesUntil: toSeconds(key.verifiesUntil),
+    exportedAt: toSeconds(key.exportedAt),
   }
 }
 
@@ -145,7 +163,17 @@ function printKeys(keys: readonly SigningKeyState[], { json }: OutputOptions): v
     return
   }
   printTable(
-    ['KID', 'ALGORITHM', 'FORMAT', 'PHASE', 'CREATED', 'SIGNS FROM', 'SIGNS UNTIL', 'VERIFIES UNTIL'],
+    [
+      'KID',
+      'ALGORITHM',
+      'FORMAT',
+      'PHASE',
+      'CREATED',
+      'SIGNS FROM',
+      'SIGNS UNTIL',
+      'VERIFIES UNTIL',
+      'EXPORTED',
+    ],
     keys.map((key) => [
       key.kid,
       key.algorithm,
@@ -155,6 +183,7 @@ function printKeys(keys: readonly SigningKeyState[], { json }: OutputOptions): v
       moment(key.signsFrom),
       moment(key.signsUntil),
       moment(key.verifiesUntil),
+      moment(key.exportedAt),
     ]),
   )
 }

@@ -43,6 +43,7 @@ export function generateHs256Key(environmentId: string, sealer: Sealer, seams: S
     signsFrom: seams.now(),
     signsUntil: undefined,
     verifiesUntil: undefined,
+    exportedAt: undefined,
   }
 }
 
@@ -67,6 +68,7 @@ export async function generateEd25519Key(
     signsFrom: seams.now(),
     signsUntil: undefined,
     verifiesUntil: undefined,
+    exportedAt: undefined,
   }
 }
 
@@ -77,7 +79,7 @@ export async function generateEd25519Key(
  */
 export function openSigner(key: SigningKey, sealer: Sealer): Signer {
   const { kid, algorithm } = key
-  const secret = sealer.open(key.sealedSecret, sealingContext(key.environmentId, kid))
+  const secret = openSecret(key, sealer)
   const signatureOf = algorithm === 'HS256' ? hs256(secret) : ed25519(secret)
   return { kid, algorithm, ...compactSigner({ alg: algorithm, typ: 'JWT', kid }, signatureOf) }
 }
@@ -95,7 +97,16 @@ export interface SignatureCheck {
  */
 export function openSignatureCheck(key: SigningKey, sealer: Sealer): SignatureCheck {
   if (key.publicJwk !== undefined) return ed25519Check(key.publicJwk)
-  return hs256Check(sealer.open(key.sealedSecret, sealingContext(key.environmentId, key.kid)))
+  return hs256Check(openSecret(key, sealer))
+}
+
+/**
+ * The secret of a signing key in the clear: it goes into a signature, or out by an export that was asked for.
+ *
+ * @throws SealError when the row is sealed under another data key or was changed
+ */
+export function openSecret({ environmentId, kid, sealedSecret }: SigningKey, sealer: Sealer): Uint8Array {
+  return sealer.open(sealedSecret, sealingContext(environmentId, kid))
 }
 
 /** Verifies what is signed with this secret (RFC 7518 §3.2), in constant time. */
@@ -166,6 +177,7 @@ export function importSigningKey(
     signsFrom: now,
     signsUntil: undefined,
     verifiesUntil: undefined,
+    exportedAt: undefined,
   }
 }
 

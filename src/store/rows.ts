@@ -75,6 +75,7 @@ export const signingKeyRow = z.object({
   signsFrom: z.number(),
   signsUntil: optionalTime,
   verifiesUntil: optionalTime,
+  exportedAt: optionalTime,
 })
 
 export const revocationRow = z.object({
@@ -141,6 +142,7 @@ export function signingKeyToRow(key: SigningKey): z.input<typeof signingKeyRow> 
     publicJwk: key.publicJwk ?? null,
     signsUntil: key.signsUntil ?? null,
     verifiesUntil: key.verifiesUntil ?? null,
+    exportedAt: key.exportedAt ?? null,
   }
 }
 

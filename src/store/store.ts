@@ -95,6 +95,8 @@ export interface SigningKey {
   readonly signsUntil: number | undefined
   /** … and its tokens are verified until here. */
   readonly verifiesUntil: number | undefined
+  /** When its secret was last handed out, so that somebody else can mint with it. */
+  readonly exportedAt: number | undefined
 }
 
 /** What tells which tokens a revocation is about. */
@@ -151,7 +153,9 @@ export type EnvironmentChange = Partial<
 export type ApiKeyChange = Partial<
   Pick<ApiKey, 'name' | 'grant' | 'access' | 'expiresAt' | 'revokedAt' | 'exposedAt' | 'successorId'>
 >
-export type SigningKeyChange = Partial<Pick<SigningKey, 'signsFrom' | 'signsUntil' | 'verifiesUntil'>>
+export type SigningKeyChange = Partial<
+  Pick<SigningKey, 'signsFrom' | 'signsUntil' | 'verifiesUntil' | 'exportedAt'>
+>
 
 /** Writes within one transaction: all of them happen, or none. */
 export interface ChangeSet {

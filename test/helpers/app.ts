@@ -11,6 +11,7 @@ import type { Follower } from '../../src/keys/follower.ts'
 import { createKeyLives } from '../../src/keys/key-lives.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
 import type { NewEnvironment } from '../../src/keys/new-environment.ts'
+import { createSigningKeyExport } from '../../src/keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
 import { createLog } from '../../src/log.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
@@ -52,7 +53,16 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   const { staleKeysSeconds } = config
   const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
   const close = () => store.close()
-  const installation = { store, sealer, environments, keyLives, signingKeyRotation, close }
+  const signingKeyExport = createSigningKeyExport({ store, sealer, seams })
+  const installation = {
+    store,
+    sealer,
+    environments,
+    keyLives,
+    signingKeyRotation,
+    signingKeyExport,
+    close,
+  }
   const services = await startServices(config, installation, seams, log, () => false)
   const app = await buildApp({ config, log, ...services, installation, now: seams.now })
   t.after(async () => {

@@ -144,7 +144,12 @@ describe('a problem', () => {
       publicJwk: undefined,
       format: undefined,
     } as const
-    const period = { signsFrom: seams.now(), signsUntil: undefined, verifiesUntil: undefined }
+    const period = {
+      signsFrom: seams.now(),
+      signsUntil: undefined,
+      verifiesUntil: undefined,
+      exportedAt: undefined,
+    }
     const key = { ...broken, ...period, environmentId: made.environment.id, createdAt: seams.now() }
     await store.change((changes) => changes.insertSigningKey(key))
     await follower.refresh()

@@ -42,6 +42,7 @@ const signingKey: SigningKey = {
   signsFrom: 1_000,
   signsUntil: undefined,
   verifiesUntil: undefined,
+  exportedAt: undefined,
 }
 
 /**

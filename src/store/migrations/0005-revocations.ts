@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
 
-/** Tokens that end before their time, and secret keys whose holders sign tokens by themselves. */
+/** Tokens that end before their time, secret keys whose holders sign by themselves, and secrets that were handed out. */
 export const revocations: Migration = {
   async up(db: Kysely<unknown>) {
     // Times are unix seconds, as in the tokens that they are compared with.
@@ -23,5 +23,6 @@ export const revocations: Migration = {
     await db.schema.createIndex('revocation_by_end').on('revocation').column('until').execute()
 
     await db.schema.alterTable('api_key').addColumn('sealed_secret', 'text').execute()
+    await db.schema.alterTable('signing_key').addColumn('exported_at', 'bigint').execute()
   },
 }
