@@ -56,30 +56,10 @@ describe('jeton token explain', () => {
     assert.equal(refused.code, 1)
     assert.match(refused.stdout, /^ask +refused {2}A user token answers no ask of this kind\.$/m)
     assert.match(refused.stdout, /\nrefused: ask_not_for_format, close code 4001\n$/)
-    const forged = await jeton(['token', 'explain', `${token.slice(0, -3)}AAA`, '--json'])
-    assert.equal(JSON.parse(forged.stdout).code, 'signature_invalid')
-  })
-
-  it('takes every kind of ask, and says what is wrong with others', async (t) => {
-    const { jeton, token } = await setup(t)
-    for (const ask of ['send', 'publish:a:b', 'peer:g:p', 'model:m', '{"action":"send"}']) {
-      const { stdout } = await jeton(['token', 'explain', token, '--ask', ask, '--json'])
-      assert.equal(JSON.parse(stdout).code, 'ask_not_for_format', ask)
-    }
-    const faulty: [string, RegExp][] = [
-      ['publish', /channel is needed/],
-      ['send:room', /channel must not be there/],
-      ['peer:g', /is needed/],
-      ['fly:room', /--ask takes publish/],
-      ['{', /no valid JSON/],
-    ]
-    for (const [ask, said] of faulty) {
-      const { code, stderr } = await jeton(['token', 'explain', token, '--ask', ask])
-      assert.equal(code, 1)
-      assert.match(stderr, said)
-    }
     const unknown = await jeton(['token', 'explain', token, '--environment', 'env_none'])
     assert.match(unknown.stderr, /^There is no such environment/)
+    const forged = await jeton(['token', 'explain', `${token.slice(0, -3)}AAA`, '--json'])
+    assert.equal(JSON.parse(forged.stdout).code, 'signature_invalid')
   })
 })
 
