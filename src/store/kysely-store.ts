@@ -1,6 +1,7 @@
 import { CamelCasePlugin, type Dialect, type Expression, Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
+import { apiKeyOf, apiKeysOf, livingKeyNamed, noteUses } from './api-keys.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
 import { readChanges } from './read-changes.ts'
 import {
@@ -13,7 +14,7 @@ import {
   signingKeyRow,
   signingKeyToRow,
 } from './rows.ts'
-import type { ChangeSet, Store } from './store.ts'
+import type { ChangeSet, KeyPage, Store } from './store.ts'
 
 const ONLY_ROW = 1
 
@@ -35,7 +36,8 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
     listApiKeys,
     listSigningKeys,
     findEnvironment,
-    noteUses,
+    findApiKey: (id) => apiKeyOf(db, id),
+    noteUses: (uses) => noteUses(db, uses),
     close,
   }
 
@@ -86,8 +88,8 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
     return z.array(environmentRow).parse(await some.orderBy('id').limit(page.limit).execute())
   }
 
-  async function listApiKeys(environmentId: string | undefined) {
-    return await apiKeysOf(db, environmentId)
+  async function listApiKeys(environmentId: string | undefined, page?: KeyPage) {
+    return await apiKeysOf(db, environmentId, page)
   }
 
   async function findEnvironment(id: string) {
@@ -96,14 +98,6 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
 
   async function listSigningKeys(environmentId: string) {
     return await signingKeysOf(db, environmentId)
-  }
-
-  async function noteUses(uses: ReadonlyMap<string, number>) {
-    await db.transaction().execute(async (transaction) => {
-      for (const [id, lastUsedAt] of uses) {
-        await transaction.updateTable('apiKey').set({ lastUsedAt }).where('id', '=', id).execute()
-      }
-    })
   }
 
   async function close() {
@@ -185,8 +179,10 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
         .execute()
     },
     async findApiKey(id) {
-      const row = await transaction.selectFrom('apiKey').selectAll().where('id', '=', id).executeTakeFirst()
-      return row === undefined ? undefined : apiKeyRow.parse(row)
+      return await apiKeyOf(transaction, id)
+    },
+    async findLivingKeyNamed(environmentId, name, now) {
+      return await livingKeyNamed(transaction, environmentId, name, now)
     },
     async listApiKeys(environmentId) {
       return await apiKeysOf(transaction, environmentId)
@@ -228,13 +224,6 @@ function later<Value>(kept: Expression<Value>, added: Expression<Value>) {
 async function environmentOf(db: Kysely<Schema>, id: string) {
   const row = await db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirst()
   return row === undefined ? undefined : environmentRow.parse(row)
-}
-
-async function apiKeysOf(db: Kysely<Schema>, environmentId: string | undefined) {
-  // Made together, the secret key comes first.
-  const all = db.selectFrom('apiKey').selectAll().orderBy('createdAt').orderBy('kind', 'desc').orderBy('id')
-  const some = environmentId === undefined ? all : all.where('environmentId', '=', environmentId)
-  return z.array(apiKeyRow).parse(await some.execute())
 }
 
 async function signingKeysOf(db: Kysely<Schema>, environmentId: string) {

@@ -157,6 +157,12 @@ export type SigningKeyChange = Partial<
   Pick<SigningKey, 'signsFrom' | 'signsUntil' | 'verifiesUntil' | 'exportedAt'>
 >
 
+/** A part of a list of keys, oldest first: at most `limit` of those behind `after`. */
+export interface KeyPage {
+  readonly after?: Pick<ApiKey, 'createdAt' | 'id'> | undefined
+  readonly limit: number
+}
+
 /** Writes within one transaction: all of them happen, or none. */
 export interface ChangeSet {
   /** How many environments there are. */
@@ -173,6 +179,8 @@ export interface ChangeSet {
   /** Keeps a call, in place of an older one with its id, and forgets all that are not after `since`. */
   keepIdempotentCall(call: IdempotentCall, since: number): Promise<void>
   findApiKey(id: string): Promise<ApiKey | undefined>
+  /** A key of an environment that is called so and has not ended at `now`, if there is one. */
+  findLivingKeyNamed(environmentId: string, name: string, now: number): Promise<ApiKey | undefined>
   /** The secret and publishable keys of an environment, oldest first. */
   listApiKeys(environmentId: string): Promise<readonly ApiKey[]>
   listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
@@ -222,9 +230,14 @@ export interface Store {
   findEnvironment(id: string): Promise<Environment | undefined>
   /** Environments in the order of their ids, after `cursor` if it is given. */
   listEnvironments(page?: { after?: string | undefined; limit: number }): Promise<readonly Environment[]>
-  listApiKeys(environmentId: string | undefined): Promise<readonly ApiKey[]>
+  findApiKey(id: string): Promise<ApiKey | undefined>
+  /** Keys, oldest first: of one environment or of all, a page of them or all. */
+  listApiKeys(environmentId: string | undefined, page?: KeyPage): Promise<readonly ApiKey[]>
   listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
-  /** Notes when keys were last used, by id. Nothing follows from it, so the revision stays. */
+  /**
+   * Notes when keys were last used, by id; a later moment that is there already stays. Nothing follows from it, so the
+   * revision stays too. It happens part by part: a failure leaves the parts before it.
+   */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>
   close(): Promise<void>
 }

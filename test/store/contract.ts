@@ -185,6 +185,61 @@ export function storeContract(name: string, open: (t: TestContext) => Promise<()
       assert.equal(after.revision, revision + 40)
     })
 
+    it('lists the keys of an environment page by page, each once, those of one moment too', async (t) => {
+      const { store } = await prepared(t)
+      const keys = Array.from({ length: 7 }, (_, index) => ({
+        ...secretKey,
+        id: `kid_${index}`,
+        digest: `digest-${index}`,
+        createdAt: index < 3 ? 2_000 : 1_000,
+      }))
+      await store.change(async (changes) => {
+        await changes.insertEnvironment(environment)
+        for (const key of keys) await changes.insertApiKey(key)
+      })
+      const seen: string[] = []
+      for (;;) {
+        const after = keys.find(({ id }) => id === seen.at(-1))
+        const page = await store.listApiKeys('env_1', { after, limit: 2 })
+        if (page.length === 0) break
+        seen.push(...page.map(({ id }) => id))
+      }
+      assert.deepEqual(seen, ['kid_3', 'kid_4', 'kid_5', 'kid_6', 'kid_0', 'kid_1', 'kid_2'])
+      assert.deepEqual(await store.listApiKeys('env_2', { limit: 2 }), [])
+    })
+
+    it('finds one key by its id, and a living one by its name', async (t) => {
+      const { store } = await filled(t)
+      assert.deepEqual(await store.findApiKey('kid_1'), secretKey)
+      assert.equal(await store.findApiKey('kid_2'), undefined)
+      const named = (name: string, now: number, environmentId = 'env_1') =>
+        store.change(async (changes) => (await changes.findLivingKeyNamed(environmentId, name, now))?.id)
+      await store.change((changes) => changes.updateApiKey('kid_1', { name: 'CI', expiresAt: 5_000 }))
+      assert.equal(await named('CI', 4_999), 'kid_1')
+      assert.equal(await named('CI', 5_000), undefined)
+      assert.equal(await named('ci', 4_999), undefined)
+      assert.equal(await named('CI', 4_999, 'env_2'), undefined)
+      await store.change((changes) => changes.updateApiKey('kid_1', { revokedAt: 3_000 }))
+      assert.equal(await named('CI', 4_000), undefined)
+    })
+
+    it('notes when keys were used, the latest of what several processes say, without a new revision', async (t) => {
+      const { store, handle } = await filled(t)
+      const { revision } = await changesSince(store, 0)
+      await store.noteUses(new Map([['kid_1', 60_000]]))
+      await handle().noteUses(new Map([['kid_1', 120_000]]))
+      await store.noteUses(
+        new Map([
+          ['kid_1', 60_000],
+          ['kid_unknown', 60_000],
+        ]),
+      )
+      assert.equal((await store.findApiKey('kid_1'))?.lastUsedAt, 120_000)
+      assert.equal((await changesSince(store, 0)).revision, revision)
+      await store.change((changes) => changes.updateApiKey('kid_1', { name: 'CI' }))
+      assert.equal((await store.findApiKey('kid_1'))?.lastUsedAt, 120_000)
+    })
+
     it('keeps the first data key for everybody', async (t) => {
       const { store, handle } = await prepared(t)
       assert.equal(await store.sealedDataKey(), undefined)
