@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { JetonError } from '../domain/errors.ts'
 import { stateOf } from '../domain/key-life.ts'
@@ -22,7 +22,9 @@ export function repeatableCall(request: FastifyRequest): RepeatableCall | undefi
     )
   }
   const asked = `${request.method} ${request.url} ${JSON.stringify(request.body ?? null)}`
-  return { id: hash('sha256', key, 'base64url'), fingerprint: hash('sha256', asked, 'base64url') }
+  // Keyed with what is not kept, since what was asked may hold a secret that can be guessed.
+  const fingerprint = createHmac('sha256', key).update(asked).digest('base64url')
+  return { id: hash('sha256', key, 'base64url'), fingerprint }
 }
 
 /** What the admin API shows of an environment. All times are unix seconds. */

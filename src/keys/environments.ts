@@ -3,7 +3,14 @@ import { JetonError } from '../domain/errors.ts'
 import { iceUrlFault } from '../domain/turn.ts'
 import type { Format } from '../formats/format.ts'
 import type { Seams } from '../seams.ts'
-import type { ChangeSet, Environment, EnvironmentSettings, SigningAlgorithm, Store } from '../store/store.ts'
+import type {
+  ChangeSet,
+  Environment,
+  EnvironmentSettings,
+  SigningAlgorithm,
+  SigningKey,
+  Store,
+} from '../store/store.ts'
 import { generateAdminKey } from './api-keys.ts'
 import { onceOnly, type RepeatableCall } from './idempotency.ts'
 import {
@@ -53,12 +60,14 @@ export interface Environments {
   /**
    * Takes in a signing key that exists already, for the tokens of one format.
    *
+   * @param call makes it one call when it comes twice; see `onceOnly`
    * @throws JetonError `body_invalid` for what can be no key, `conflict` for a `kid` in use, `not_found`
    */
   importSigningKey(
     identity: { environmentId: string; kid: string; format: Pick<Format, 'name' | 'algorithm'> },
     secret: string,
-  ): Promise<void>
+    call?: RepeatableCall,
+  ): Promise<SigningKey>
 }
 
 /** A TURN server as it is told to us. */
@@ -159,11 +168,23 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
   async function takeIn(
     identity: Parameters<Environments['importSigningKey']>[0],
     secret: string,
-  ): Promise<void> {
+    call?: RepeatableCall,
+  ): Promise<SigningKey> {
+    const { environmentId } = identity
     const key = importSigningKey(identity, secret, sealer, seams.now())
-    await store.change(async (changes) => {
-      await needEnvironment(changes, identity.environmentId)
-      await changes.insertSigningKey(key)
+    return await store.change(async (changes) => {
+      await needEnvironment(changes, environmentId)
+      const known = (await changes.listSigningKeys(environmentId)).find(({ kid }) => kid === key.kid)
+      return await onceOnly(changes, call, seams.now(), {
+        work: async () => {
+          if (known !== undefined)
+            throw new JetonError('conflict', 'A signing key with this kid is there already.')
+          await changes.insertSigningKey(key)
+          return key
+        },
+        ids: ({ kid }) => [kid],
+        again: async () => known ?? key,
+      })
     })
   }
 }

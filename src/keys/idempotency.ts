@@ -8,15 +8,18 @@ const REMEMBERED_MS = 24 * 3_600_000
 export interface RepeatableCall {
   /** The caller's `Idempotency-Key`, digested. */
   readonly id: string
-  /** Tells whether another call with the same key asks for the same. */
+  /** Tells whether another call with the same key asks for the same, and nothing of what it asked for. */
   readonly fingerprint: string
 }
 
 /**
  * Carries out a call unless it was carried out within 24 hours: then it gives the same result, which is found again by
- * the ids that were kept. Nothing secret is kept, so a repeated result comes without its secrets.
+ * the ids that were kept, and shown as it is by now. Nothing secret is kept, so a repeated result comes without its
+ * secrets. Calls that come at the same moment are one after another, as all changes are.
  *
- * @param steps.ids what to keep of a result
+ * @param steps.work carries it out; whatever may refuse the call belongs in here, so that it does not refuse the same
+ *   call the second time
+ * @param steps.ids what to keep of a result: texts without spaces
  * @param steps.again how to find the result by that
  * @throws JetonError `conflict` when the key was used for another call
  */

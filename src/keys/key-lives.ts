@@ -6,6 +6,7 @@ import type { Access, ApiKey, ApiKeyChange, ChangeSet, Store } from '../store/st
 import { generateApiKey, type MadeKey } from './api-keys.ts'
 import { needEnvironment } from './environments.ts'
 import { onceOnly, type RepeatableCall } from './idempotency.ts'
+import { refuseLaterEnd, refuseMisfit, refuseNameInUse } from './key-rules.ts'
 
 /** What a new key is to carry, checked. */
 export interface KeyDraft {
@@ -23,16 +24,30 @@ export interface MadePair {
   readonly publishable: MadeKey
 }
 
+/** What became of a leaked key, and the key in its place if it was rotated. */
+export interface LeakOutcome {
+  readonly key: ApiKey
+  readonly successor: MadeKey | undefined
+}
+
 /** Created → (expiring) → revoked: what changes secret and publishable keys. An ended key stays listed. */
 export interface KeyLives {
-  /** @throws JetonError `not_found` for the environment, `body_invalid` for what this kind does not carry */
+  /**
+   * @throws JetonError `not_found` for the environment, `body_invalid` for what this kind cannot carry, `conflict` for a
+   *   name that a living key of the environment has
+   */
   create(environmentId: string, draft: KeyDraft, call?: RepeatableCall): Promise<MadeKey>
-  /** @throws JetonError `not_found`, `body_invalid` for what its kind does not carry, `conflict` when it has ended */
+  /**
+   * Members that are left out stay as they are; `undefined` takes one away.
+   *
+   * @throws JetonError `not_found`, `body_invalid` for what its kind cannot carry, `conflict` when it has ended, for a
+   *   name that another living key has, and for a later end of a key that was rotated
+   */
   update(id: string, change: Pick<ApiKeyChange, 'name' | 'grant' | 'access' | 'expiresAt'>): Promise<ApiKey>
   /** Ends a key at once. Ending one that has ended already is no error. @throws JetonError `not_found` */
   revoke(id: string): Promise<ApiKey>
   /**
-   * Makes a successor that carries what the key carried, and ends the key: at once, or after a grace that never pushes
+   * Makes a successor that carries what the key carried, its name and its own end included, and ends the key: at once, or after a grace that never pushes
    * an earlier end out.
    *
    * @throws JetonError `not_found`, or `conflict` when the key has ended or was rotated already: of two rotations at
@@ -47,7 +62,8 @@ export interface KeyLives {
   reportLeak(
     id: string,
     how: { readonly action: 'revoke' | 'rotate'; readonly graceSeconds: number },
-  ): Promise<{ key: ApiKey; successor: MadeKey | undefined }>
+    call?: RepeatableCall,
+  ): Promise<LeakOutcome>
   /**
    * Rotates the two keys that were made with the environment, or those that took their place.
    *
@@ -71,8 +87,10 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
   ): Promise<MadeKey> {
     return store.change(async (changes) => {
       const environment = await needEnvironment(changes, environmentId)
-      refuseMisfit(kind, carried)
       return await makeOnce(changes, call, async () => {
+        // Asked in here: a call that comes again gives its result, whatever the time and the names are by then.
+        refuseMisfit(kind, carried, seams.now())
+        await refuseNameInUse(changes, environmentId, carried.name, seams.now())
         const made = generateApiKey(kind, environment, seams, carried)
         await changes.insertApiKey(made.row)
         return made
@@ -83,9 +101,11 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
   function update(id: string, change: Parameters<KeyLives['update']>[1]): Promise<ApiKey> {
     return store.change(async (changes) => {
       const key = await needKey(changes, id)
-      refuseMisfit(key.kind, change)
-      if (!isAlive(key, seams.now()))
-        throw new JetonError('conflict', 'The key has ended and stays as it is.')
+      const now = seams.now()
+      refuseMisfit(key.kind, change, now)
+      if (!isAlive(key, now)) throw new JetonError('conflict', 'The key has ended and stays as it is.')
+      refuseLaterEnd(key, change)
+      if (change.name !== key.name) await refuseNameInUse(changes, key.environmentId, change.name, now)
       await changes.updateApiKey(id, change)
       return { ...key, ...change }
     })
@@ -108,14 +128,27 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
     })
   }
 
-  function reportLeak(id: string, { action, graceSeconds }: Parameters<KeyLives['reportLeak']>[1]) {
+  function reportLeak(
+    id: string,
+    { action, graceSeconds }: Parameters<KeyLives['reportLeak']>[1],
+    call?: RepeatableCall,
+  ): Promise<LeakOutcome> {
     return store.change(async (changes) => {
       const leaked = await needKey(changes, id)
-      const now = seams.now()
-      const successor = action === 'rotate' ? await succeed(changes, leaked, graceSeconds) : undefined
-      const end = action === 'revoke' && leaked.revokedAt === undefined ? { revokedAt: now } : {}
-      await changes.updateApiKey(id, { ...end, exposedAt: leaked.exposedAt ?? now })
-      return { key: await needKey(changes, id), successor }
+      return await onceOnly<LeakOutcome>(changes, call, seams.now(), {
+        work: async () => {
+          const now = seams.now()
+          const successor = action === 'rotate' ? await succeed(changes, leaked, graceSeconds) : undefined
+          const end = action === 'revoke' && leaked.revokedAt === undefined ? { revokedAt: now } : {}
+          await changes.updateApiKey(id, { ...end, exposedAt: leaked.exposedAt ?? now })
+          return { key: await needKey(changes, id), successor }
+        },
+        ids: ({ successor }) => (successor === undefined ? [] : [successor.row.id]),
+        again: async ([successor]) => ({
+          key: leaked,
+          successor: successor ? await again(changes, successor) : undefined,
+        }),
+      })
     })
   }
 
@@ -167,23 +200,12 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
       throw new JetonError('conflict', 'The key has ended or was rotated already.')
     }
     const environment = await needEnvironment(changes, key.environmentId)
-    const { name, grant, access } = key
-    const made = generateApiKey(key.kind, environment, seams, { name, grant, access })
+    const { name, grant, access, expiresAt } = key
+    const made = generateApiKey(key.kind, environment, seams, { name, grant, access, expiresAt })
     await changes.insertApiKey(made.row)
     await changes.updateApiKey(key.id, { ...endOf(key, now, graceSeconds), successorId: made.row.id })
     return made
   }
-}
-
-// A grant limits what a secret key mints; a publishable key mints nothing, and carries its access itself.
-function refuseMisfit(kind: ApiKey['kind'], { grant, access }: Pick<ApiKeyChange, 'grant' | 'access'>): void {
-  if (kind === 'secret' && access !== undefined) throw misfit('access', 'only a publishable key carries it')
-  if (kind === 'publishable' && grant !== undefined)
-    throw misfit('grant', 'only a secret key is limited by it')
-}
-
-function misfit(path: string, message: string): JetonError {
-  return new JetonError('body_invalid', `${path}: ${message}.`, { issues: [{ path, message }] })
 }
 
 /** The key at the end of the line that begins with `key`. */

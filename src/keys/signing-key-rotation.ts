@@ -1,18 +1,12 @@
 import { JetonError } from '../domain/errors.ts'
-import {
-  JWKS_MAX_AGE_SECONDS,
-  LEEWAY_SECONDS,
-  ownKeys,
-  type Phase,
-  phaseAt,
-  previousKeyAt,
-  signingKeyAt,
-} from '../domain/signing-period.ts'
+import { JWKS_MAX_AGE_SECONDS, LEEWAY_SECONDS, type Phase, phaseAt } from '../domain/signing-period.ts'
 import { LONGEST_TOKEN_LIFE_SECONDS } from '../formats/formats.ts'
 import type { Seams } from '../seams.ts'
 import type { ChangeSet, SigningAlgorithm, SigningKey, SigningKeyChange, Store } from '../store/store.ts'
 import { needEnvironment } from './environments.ts'
+import { onceOnly, type RepeatableCall } from './idempotency.ts'
 import type { Sealer } from './sealing.ts'
+import { type Standing, standingOf, wayBack } from './signing-key-standing.ts'
 import { generateEd25519Key, generateHs256Key } from './signing-keys.ts'
 
 /** A signing key as it may be shown: where it stands, and nothing of its secret. Times are unix milliseconds. */
@@ -45,6 +39,16 @@ export interface SigningKeyRotation {
     algorithm: SigningAlgorithm,
     options?: { immediately?: boolean },
   ): Promise<Rotated>
+  /**
+   * The same for several algorithms: all of them or none.
+   *
+   * @param options.call makes it one call when it comes twice; see `onceOnly`
+   */
+  rotateAll(
+    environmentId: string,
+    algorithms: readonly SigningAlgorithm[],
+    options?: { immediately?: boolean; call?: RepeatableCall | undefined },
+  ): Promise<readonly Rotated[]>
   /**
    * Takes the last rotation back. A successor that has not signed is gone at once; one that may have signed goes on
    * verifying until its tokens have expired, and the key before it signs again, if it is still in the JWKS.
@@ -82,17 +86,56 @@ export function createSigningKeyRotation({
   // The last process to publish a new key may hand out the JWKS without it once more just before.
   const leadMs = spreadMs + JWKS_MAX_AGE_SECONDS * 1000
 
-  return { rotate, rollBack, list }
+  return { rotate, rotateAll, rollBack, list }
 
   async function rotate(
     environmentId: string,
     algorithm: SigningAlgorithm,
     { immediately = false }: { immediately?: boolean } = {},
   ): Promise<Rotated> {
+    const draft = await draftSuccessor(environmentId, algorithm)
+    return await store.change((changes) => succeed(changes, draft, immediately))
+  }
+
+  async function rotateAll(
+    environmentId: string,
+    algorithms: readonly SigningAlgorithm[],
+    { immediately = false, call }: { immediately?: boolean; call?: RepeatableCall | undefined } = {},
+  ): Promise<readonly Rotated[]> {
+    const drafts: Successor[] = []
+    for (const algorithm of algorithms) drafts.push(await draftSuccessor(environmentId, algorithm))
+    return await store.change((changes) =>
+      onceOnly<readonly Rotated[]>(changes, call, seams.now(), {
+        work: async () => {
+          const done: Rotated[] = []
+          for (const draft of drafts) done.push(await succeed(changes, draft, immediately))
+          return done
+        },
+        ids: (rotated) => rotated.map(({ key, changed }) => `${changed ? CHANGED : UNCHANGED}${key.kid}`),
+        again: async (ids) => {
+          const keys = await changes.listSigningKeys(environmentId)
+          return ids.flatMap((id) =>
+            keys
+              .filter(({ kid }) => kid === id.slice(1))
+              .map((key) => ({ key: stateOf(key, seams.now()), changed: id.startsWith(CHANGED) })),
+          )
+        },
+      }),
+    )
+  }
+
+  // Made before the transaction begins, so that it holds the database's lock for the writes alone.
+  async function draftSuccessor(environmentId: string, algorithm: SigningAlgorithm): Promise<Successor> {
     const seen = await look(environmentId, algorithm)
-    // Made before the transaction begins, so that it holds the database's lock for the writes alone.
-    const made = await generate(environmentId, algorithm)
-    return await changeOnce(seen, async (changes, { signing, pending, now }) => {
+    const made =
+      algorithm === 'HS256'
+        ? generateHs256Key(environmentId, sealer, seams)
+        : await generateEd25519Key(environmentId, sealer, seams)
+    return { seen, made }
+  }
+
+  function succeed(changes: ChangeSet, { seen, made }: Successor, immediately: boolean): Promise<Rotated> {
+    return changeOnce(changes, seen, async ({ signing, pending, now }) => {
       if (pending !== undefined && !immediately) return unchanged(pending, now)
       const signsFrom = immediately ? now : now + leadMs
       const successor = { ...(pending ?? made), signsFrom }
@@ -106,24 +149,23 @@ export function createSigningKeyRotation({
 
   async function rollBack(environmentId: string, algorithm: SigningAlgorithm): Promise<Rotated> {
     const seen = await look(environmentId, algorithm)
-    return await changeOnce(seen, async (changes, standing) => {
-      const { now } = standing
-      const { from, to } = wayBack(standing, spreadMs)
-      if (from === undefined || to === undefined) {
-        throw new JetonError('conflict', `There is no ${algorithm} key to go back to.`)
-      }
-      // A process that has not learned of this by then would begin to sign with one that waits.
-      const mayHaveSigned = phaseAt(from, now + spreadMs) !== 'published'
-      await update(
-        changes,
-        from,
-        mayHaveSigned ? ended(now, now + spreadMs) : { signsUntil: now, verifiesUntil: now },
-      )
-      const signsFrom = to === standing.signing ? to.signsFrom : now
-      const again = { signsFrom, signsUntil: undefined, verifiesUntil: undefined }
-      await update(changes, to, again)
-      return { key: stateOf({ ...to, ...again }, now), changed: true }
-    })
+    return await store.change((changes) =>
+      changeOnce(changes, seen, async (standing) => {
+        const { now } = standing
+        const { from, to } = wayBack(standing, spreadMs)
+        if (from === undefined || to === undefined) {
+          throw new JetonError('conflict', `There is no ${algorithm} key to go back to.`)
+        }
+        // A process that has not learned of this by then would begin to sign with one that waits.
+        const mayHaveSigned = phaseAt(from, now + spreadMs) !== 'published'
+        const end = mayHaveSigned ? ended(now, now + spreadMs) : { signsUntil: now, verifiesUntil: now }
+        await update(changes, from, end)
+        const signsFrom = to === standing.signing ? to.signsFrom : now
+        const again = { signsFrom, signsUntil: undefined, verifiesUntil: undefined }
+        await update(changes, to, again)
+        return { key: stateOf({ ...to, ...again }, now), changed: true }
+      }),
+    )
   }
 
   async function list(environmentId: string): Promise<readonly SigningKeyState[]> {
@@ -142,22 +184,25 @@ export function createSigningKeyRotation({
   // Where the newest key is another one than this call saw when it began, another process was first with the same, and
   // its outcome is this call's as well.
   async function changeOnce(
+    changes: ChangeSet,
     { environmentId, algorithm, newest }: Seen,
-    work: (changes: ChangeSet, standing: Standing) => Promise<Rotated>,
+    work: (standing: Standing) => Promise<Rotated>,
   ): Promise<Rotated> {
-    return await store.change(async (changes) => {
-      await needEnvironment(changes, environmentId)
-      const found = standingOf(await changes.listSigningKeys(environmentId), algorithm, seams.now())
-      const wasFirst = found.newest === undefined || found.newest.kid === newest
-      return wasFirst ? await work(changes, found) : unchanged(found.newest, found.now)
-    })
+    await needEnvironment(changes, environmentId)
+    const found = standingOf(await changes.listSigningKeys(environmentId), algorithm, seams.now())
+    const wasFirst = found.newest === undefined || found.newest.kid === newest
+    return wasFirst ? await work(found) : unchanged(found.newest, found.now)
   }
+}
 
-  async function generate(environmentId: string, algorithm: SigningAlgorithm): Promise<SigningKey> {
-    return algorithm === 'HS256'
-      ? generateHs256Key(environmentId, sealer, seams)
-      : await generateEd25519Key(environmentId, sealer, seams)
-  }
+// How a remembered call says whether it changed something, before the kid.
+const CHANGED = '+'
+const UNCHANGED = '='
+
+/** A key that may take over, and what the call saw before it was made. */
+interface Successor {
+  readonly seen: Seen
+  readonly made: SigningKey
 }
 
 /** What a call is about, and the newest key when it began. */
@@ -165,29 +210,6 @@ interface Seen {
   readonly environmentId: string
   readonly algorithm: SigningAlgorithm
   readonly newest: string | undefined
-}
-
-/** How an environment's own keys of one algorithm stand at a moment. */
-interface Standing {
-  readonly own: readonly SigningKey[]
-  readonly signing: SigningKey | undefined
-  /** The successor that is published and does not sign yet: at most one. */
-  readonly pending: SigningKey | undefined
-  readonly newest: SigningKey | undefined
-  readonly now: number
-}
-
-function standingOf(keys: readonly SigningKey[], algorithm: SigningAlgorithm, now: number): Standing {
-  const own = ownKeys(keys, algorithm)
-  const signing = signingKeyAt(own, now)
-  const pending = own.find((key) => phaseAt(key, now) === 'published')
-  return { own, signing, pending, newest: pending ?? signing, now }
-}
-
-// Which key steps back, and which one signs instead. That one must be in every process's JWKS until all have learned.
-function wayBack({ own, signing, pending, now }: Standing, spreadMs: number) {
-  if (pending !== undefined) return { from: pending, to: signing }
-  return { from: signing, to: signing && previousKeyAt(own, signing, now + spreadMs) }
 }
 
 /** The end of a key whose last signature is made at `lastSignatureAt`, by the process that learns of it last. */
