@@ -6,7 +6,6 @@ import { hasTable, migrate, refuseNewer } from './migrate.ts'
 import { readChanges } from './read-changes.ts'
 import {
   adminKeyToRow,
-  apiKeyRow,
   apiKeyToRow,
   environmentRow,
   environmentToRow,
