@@ -59,6 +59,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'keys/idempotency.ts',
       'keys/key-lives.ts',
       'keys/keyring.ts',
+      'keys/signing-key-rotation.ts',
       'limits/auth-failures.ts',
       'limits/limiter.ts',
       'mint',

@@ -1,11 +1,33 @@
 import { createHmac, hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
 import { stateOf } from '../domain/key-life.ts'
+import { phaseAt } from '../domain/signing-period.ts'
 import type { RepeatableCall } from '../keys/idempotency.ts'
-import type { ApiKey, Environment } from '../store/store.ts'
+import type { ApiKey, Environment, SigningKey } from '../store/store.ts'
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
+
+const MOST_PER_PAGE = 100
+
+/** How many entries of a list are asked for. */
+export const pageLimit = z
+  .string()
+  .regex(/^\d{1,3}$/, 'must be a whole number')
+  .transform(Number)
+  .refine((limit) => limit >= 1 && limit <= MOST_PER_PAGE, `must be 1 to ${MOST_PER_PAGE}`)
+  .default(MOST_PER_PAGE)
+  .describe(`1 to ${MOST_PER_PAGE}.`)
+
+/** A body that may be left out when each of its members may. */
+export function optionalBody<Body extends z.ZodType>(body: Body) {
+  // Fastify hands a body that is not there to the schema as null.
+  return z.preprocess((value) => value ?? {}, body)
+}
+
+/** The body of a call that takes none. */
+export const noBody = optionalBody(z.strictObject({}))
 
 /**
  * The call of a request that carries an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), or `undefined`.
@@ -60,6 +82,21 @@ export function showKey(key: ApiKey, now: number) {
     expiresAt: toSeconds(key.expiresAt) ?? null,
     revokedAt: toSeconds(key.revokedAt) ?? null,
     lastUsedAt: toSeconds(key.lastUsedAt) ?? null,
+  }
+}
+
+/** What the admin API shows of a signing key: where it stands, and nothing of its secret. */
+export function showSigningKey(key: Omit<SigningKey, 'sealedSecret' | 'publicJwk'>, now: number) {
+  return {
+    kid: key.kid,
+    environmentId: key.environmentId,
+    algorithm: key.algorithm,
+    format: key.format ?? null,
+    phase: phaseAt(key, now),
+    createdAt: toSeconds(key.createdAt),
+    signsFrom: toSeconds(key.signsFrom),
+    signsUntil: toSeconds(key.signsUntil) ?? null,
+    verifiesUntil: toSeconds(key.verifiesUntil) ?? null,
   }
 }
 

@@ -12,6 +12,7 @@ import type { Environments } from '../keys/environments.ts'
 import type { Follower } from '../keys/follower.ts'
 import type { KeyLives } from '../keys/key-lives.ts'
 import type { Keyring } from '../keys/keyring.ts'
+import type { SigningKeyRotation } from '../keys/signing-key-rotation.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
@@ -32,6 +33,7 @@ import { peerTokens } from './routes/peer-tokens.ts'
 import { revocationFeed } from './routes/revocation-feed.ts'
 import { revocations as revocationRoute } from './routes/revocations.ts'
 import { sandbox } from './routes/sandbox.ts'
+import { signingKeyRoutes } from './routes/signing-keys.ts'
 import { turnCredentials } from './routes/turn-credentials.ts'
 import { userTokens } from './routes/user-tokens.ts'
 import { verify } from './routes/verify.ts'
@@ -61,6 +63,7 @@ export interface AppDeps {
 export interface Administered {
   readonly environments: Environments
   readonly keyLives: KeyLives
+  readonly signingKeyRotation: SigningKeyRotation
   readonly store: Store
 }
 
@@ -75,6 +78,9 @@ export interface App {
 
 /** How often one network may ask for what nobody needs often: documentation and paths that are not there. */
 const SIDE_DOOR_LIMIT = { max: 120, timeWindow: 60_000 }
+
+/** How often one network may call with an admin key: a bound for programs that ran wild, not for people. */
+const ADMIN_LIMIT = { max: 1_200, timeWindow: 60_000 }
 
 // The plugin writes the headers of an older draft only.
 const NO_OLDER_HEADERS = {
@@ -178,14 +184,17 @@ function gateRoutes({ gate, revocations, revoke }: AppDeps, guard: Guard, draini
   }
 }
 
-// Every route in here takes the admin key.
+// Every route in here takes the admin key. Only who has it is counted: strangers on the same address, behind a proxy
+// perhaps everybody, lock nobody out. The guard counts their failures.
 function adminRoutes({ installation, follower, now }: AppDeps, guard: Guard) {
-  const { environments, keyLives, store } = installation
+  const { environments, keyLives, signingKeyRotation, store } = installation
+  const { refresh } = follower
   return async (app: FastifyInstance): Promise<void> => {
-    app.addHook('onRequest', app.rateLimit())
     app.addHook('onRequest', guard.admin)
-    await app.register(environmentRoutes, { environments, store, refresh: follower.refresh })
-    await app.register(keyRoutes, { keyLives, store, now, refresh: follower.refresh })
+    app.addHook('onRequest', app.rateLimit(ADMIN_LIMIT))
+    await app.register(environmentRoutes, { environments, store, refresh })
+    await app.register(keyRoutes, { keyLives, store, now, refresh })
+    await app.register(signingKeyRoutes, { environments, signingKeyRotation, now, refresh })
   }
 }
 

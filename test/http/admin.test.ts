@@ -1,36 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { writeKey } from '../../src/domain/api-key.ts'
 import { systemSeams } from '../../src/seams.ts'
-import { build } from '../helpers/app.ts'
-
-const ADMIN = writeKey('admin', undefined, systemSeams.random(32))
-const OTHER_ADMIN = writeKey('admin', undefined, systemSeams.random(32))
-
-async function setup(t: TestContext) {
-  const service = await build(t, { ADMIN_KEY: `${ADMIN},${OTHER_ADMIN}` })
-  const call = async (
-    method: 'GET' | 'POST' | 'PATCH',
-    url: string,
-    body?: object,
-    headers: Record<string, string> = {},
-  ) => {
-    const authorization = `Bearer ${ADMIN}`
-    const payload = body === undefined ? {} : { payload: body }
-    const reply = await service.server.inject({
-      method,
-      url,
-      headers: { authorization, ...headers },
-      ...payload,
-    })
-    return { status: reply.statusCode, body: reply.json() }
-  }
-  const mintWith = async (key: string) => {
-    const reply = await service.post('/v1/client/tokens', {}, { 'x-api-key': key })
-    return reply.statusCode === 200 ? 200 : reply.json().error
-  }
-  return { ...service, call, mintWith, id: service.made.environment.id }
-}
+import { ADMIN, OTHER_ADMIN, setup } from '../helpers/admin.ts'
 
 describe('the admin API', () => {
   it('is for admin keys alone, any of those that are configured', async (t) => {
@@ -306,39 +278,5 @@ describe('keys', () => {
     assert.deepEqual([rotated.body.key.state, rotated.body.key.exposed], ['active', true])
     assert.equal(await mintWith(rotated.body.successor.secretKey), 200)
     assert.equal(await mintWith(made.secretKey), 'key_revoked')
-  })
-})
-
-describe('an Idempotency-Key', () => {
-  it('makes a call that comes twice one call, and shows the secret once', async (t) => {
-    const { call, id, made } = await setup(t)
-    const calls: [string, object][] = [
-      ['/v1/environments', { name: 'Once' }],
-      [`/v1/environments/${id}/keys`, { kind: 'secret' }],
-      [`/v1/environments/${id}/keys/rotate`, { graceSeconds: 60 }],
-    ]
-    for (const [index, [url, body]] of calls.entries()) {
-      const headers = { 'idempotency-key': `call-${index}` }
-      const [first, second] = [await call('POST', url, body, headers), await call('POST', url, body, headers)]
-      assert.match(first.body.secretKey, /^sk_/)
-      assert.deepEqual(second, { status: 201, body: { ...first.body, secretKey: null } })
-      const other = await call('POST', url, { ...body, graceSeconds: 1, name: 'Other' }, headers)
-      assert.notEqual(other.status, 201)
-    }
-    assert.ok(made)
-    const keys = (await call('GET', `/v1/environments/${id}/keys`)).body.keys
-    assert.equal(keys.length, 5)
-  })
-
-  it('is forgotten after a day, and refused for another call before', async (t) => {
-    const { call, id, seams } = await setup(t)
-    const url = `/v1/environments/${id}/keys`
-    const headers = { 'idempotency-key': 'k' }
-    const first = await call('POST', url, { kind: 'secret' }, headers)
-    assert.equal((await call('POST', url, { kind: 'publishable' }, headers)).body.error, 'conflict')
-    seams.advance(24 * 3_600_000)
-    const later = await call('POST', url, { kind: 'secret' }, headers)
-    assert.notEqual(later.body.key.id, first.body.key.id)
-    assert.equal((await call('POST', url, { kind: 'secret' }, { 'idempotency-key': 'a b' })).status, 400)
   })
 })

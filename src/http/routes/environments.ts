@@ -1,20 +1,19 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { DEFAULT_TAG } from '../../domain/environment.ts'
+import { DEFAULT_TAG, LONGEST_NAME } from '../../domain/environment.ts'
 import { JetonError } from '../../domain/errors.ts'
 import { environmentSettings } from '../../formats/environment-settings.ts'
+import { text } from '../../formats/fields.ts'
 import type { Environments } from '../../keys/environments.ts'
 import type { Store } from '../../store/store.ts'
-import { repeatableCall, showEnvironment } from '../admin.ts'
-
-const MOST_PER_PAGE = 100
+import { noBody, pageLimit, repeatableCall, showEnvironment } from '../admin.ts'
 
 const byId = z.object({ id: z.string() })
 const algorithm = z.enum(['HS256', 'EdDSA'], 'must be HS256 or EdDSA')
 
 const newEnvironment = z.strictObject({
-  name: z.string(),
+  name: text(1, LONGEST_NAME),
   tag: z.string().default(DEFAULT_TAG).describe('Stands in the text of its keys.'),
   signingAlgorithm: algorithm
     .optional()
@@ -22,7 +21,7 @@ const newEnvironment = z.strictObject({
 })
 
 const changedEnvironment = z.strictObject({
-  name: z.string().optional(),
+  name: text(1, LONGEST_NAME).optional(),
   signingAlgorithm: algorithm.nullable().optional(),
   settings: environmentSettings.optional().describe('Takes the place of all settings before.'),
   turn: z
@@ -31,15 +30,7 @@ const changedEnvironment = z.strictObject({
     .optional(),
 })
 
-const page = z.strictObject({
-  cursor: z.string().max(64).optional(),
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, 'must be a whole number')
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= MOST_PER_PAGE, `must be 1 to ${MOST_PER_PAGE}`)
-    .default(MOST_PER_PAGE),
-})
+const page = z.strictObject({ cursor: z.string().max(64).optional(), limit: pageLimit })
 
 interface EnvironmentRoutes {
   readonly environments: Environments
@@ -112,7 +103,7 @@ export async function environmentRoutes(app: FastifyInstance, deps: EnvironmentR
     const summary = archived ? 'End an environment, keeping its data' : 'Bring an archived environment back'
     routes.post(
       `/v1/environments/:id/${action}`,
-      { schema: { tags, summary, params: byId } },
+      { schema: { tags, summary, params: byId, body: noBody } },
       async ({ params }) => {
         const environment = await environments.update(params.id, { archived })
         await refresh()

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { LONGEST_NAME } from '../../domain/environment.ts'
 import { JetonError } from '../../domain/errors.ts'
 import { MOST_GRACE_SECONDS } from '../../domain/key-life.ts'
 import { accessSchema } from '../../formats/access.ts'
@@ -8,40 +9,53 @@ import { seconds, text } from '../../formats/fields.ts'
 import { grantSchema } from '../../formats/grant.ts'
 import type { MadeKey } from '../../keys/api-keys.ts'
 import type { KeyLives } from '../../keys/key-lives.ts'
-import type { Store } from '../../store/store.ts'
-import { repeatableCall, showKey } from '../admin.ts'
+import type { ApiKey, Store } from '../../store/store.ts'
+import { noBody, optionalBody, pageLimit, repeatableCall, showKey } from '../admin.ts'
 
 const byId = z.object({ id: z.string() })
 const graceSeconds = seconds(0, MOST_GRACE_SECONDS).default(0)
 
+/** 9999-12-31T23:59:59Z, the last second that is written with four digits of a year. */
+const LAST_MOMENT = 253_402_300_799
+
 /** Unix seconds from the caller, milliseconds inside. */
-const moment = z
-  .int('must be a whole number')
-  .min(0)
-  .transform((value) => value * 1000)
+const moment = seconds(0, LAST_MOMENT).transform((value) => value * 1000)
+
+const name = text(1, LONGEST_NAME)
 
 const newKey = z.strictObject({
   kind: z.enum(['secret', 'publishable'], 'must be secret or publishable'),
-  name: text(1, 80).optional(),
+  name: name.optional().describe('No other living key of the environment has it.'),
   grant: grantSchema.optional().describe('The ceiling of a secret key.'),
   access: accessSchema.optional().describe('What a publishable key lets its holder do.'),
   expiresAt: moment.optional().describe('Unix seconds.'),
 })
 
 const changedKey = z.strictObject({
-  name: takenAway(text(1, 80)),
+  name: takenAway(name),
   grant: takenAway(grantSchema),
   access: takenAway(accessSchema),
   expiresAt: takenAway(moment),
 })
 
-const rotation = z.strictObject({ graceSeconds }).prefault({})
-const leak = z
-  .strictObject({
+const rotation = optionalBody(z.strictObject({ graceSeconds }))
+const leak = optionalBody(
+  z.strictObject({
     action: z.enum(['revoke', 'rotate'], 'must be revoke or rotate').default('revoke'),
     graceSeconds,
+  }),
+)
+
+// The place of a key in the order of a list: opaque for the caller.
+const cursor = z
+  .string()
+  .regex(/^\d{1,15}\.kid_[0-9a-z]{16}$/, 'must be a nextCursor that was given')
+  .transform((value) => {
+    const [createdAt = '', id = ''] = value.split('.')
+    return { createdAt: Number(createdAt), id }
   })
-  .prefault({})
+
+const page = z.strictObject({ cursor: cursor.optional(), limit: pageLimit })
 
 interface KeyRoutes {
   readonly keyLives: KeyLives
@@ -74,13 +88,28 @@ export async function keyRoutes(
 
   routes.get(
     '/v1/environments/:id/keys',
-    { schema: { tags, summary: 'List keys, ended ones included', params: byId } },
-    async ({ params }) => {
+    { schema: { tags, summary: 'List keys, ended ones included', params: byId, querystring: page } },
+    async ({ params, query }) => {
       if ((await store.findEnvironment(params.id)) === undefined) {
         throw new JetonError('not_found', 'There is no such environment.')
       }
-      const keys = await store.listApiKeys(params.id)
-      return { keys: keys.map((key) => showKey(key, now())) }
+      const { cursor: after, limit } = query
+      const found = await store.listApiKeys(params.id, { after, limit: limit + 1 })
+      const shown = found.slice(0, limit)
+      return {
+        keys: shown.map((key) => showKey(key, now())),
+        nextCursor: found.length > limit ? cursorOf(shown.at(-1)) : null,
+      }
+    },
+  )
+
+  routes.get(
+    '/v1/keys/:id',
+    { schema: { tags, summary: 'Show a key', params: byId } },
+    async ({ params }) => {
+      const key = await store.findApiKey(params.id)
+      if (key === undefined) throw new JetonError('not_found', 'There is no such key.')
+      return { key: showKey(key, now()) }
     },
   )
 
@@ -123,7 +152,7 @@ export async function keyRoutes(
 
   routes.post(
     '/v1/keys/:id/revoke',
-    { schema: { tags, summary: 'End a key at once', params: byId } },
+    { schema: { tags, summary: 'End a key at once', params: byId, body: noBody } },
     async ({ params }) => {
       const key = await keyLives.revoke(params.id)
       await refresh()
@@ -136,11 +165,15 @@ export async function keyRoutes(
     { schema: { tags, summary: 'Revoke a leaked key, or rotate it with grace', params: byId, body: leak } },
     async (request) => {
       const { params, body } = request
-      const { key, successor } = await keyLives.reportLeak(params.id, body)
+      const { key, successor } = await keyLives.reportLeak(params.id, body, repeatableCall(request))
       await refresh()
       return { key: showKey(key, now()), successor: successor === undefined ? null : show(successor) }
     },
   )
+}
+
+function cursorOf(key: ApiKey | undefined): string | null {
+  return key === undefined ? null : `${key.createdAt}.${key.id}`
 }
 
 // `null` takes a member away; one that is left out stays as it is.
