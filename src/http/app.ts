@@ -192,6 +192,9 @@ function adminRoutes({ installation, follower, now }: AppDeps, guard: Guard) {
   return async (app: FastifyInstance): Promise<void> => {
     app.addHook('onRequest', guard.admin)
     app.addHook('onRequest', app.rateLimit(ADMIN_LIMIT))
+    app.addHook('onRoute', (route) => {
+      route.schema = { ...route.schema, security: [{ adminKey: [] }] }
+    })
     await app.register(environmentRoutes, { environments, store, refresh })
     await app.register(keyRoutes, { keyLives, store, now, refresh })
     await app.register(signingKeyRoutes, { environments, signingKeyRotation, now, refresh })

@@ -22,6 +22,7 @@ export function describeApi(publicUrl: string): FastifyDynamicSwaggerOptions {
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer', description: 'sk_… or kid_…:sk_…' },
           apiKey: { type: 'apiKey', in: 'header', name: 'X-API-KEY' },
+          adminKey: { type: 'http', scheme: 'bearer', description: 'ak_…' },
         },
       },
     },
