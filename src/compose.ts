@@ -8,16 +8,19 @@ import { createRevoke, type Revoke } from './gate/revoke.ts'
 import type { Journal } from './journal/journal.ts'
 import { createLogJournal } from './journal/log-journal.ts'
 import { openDataKey } from './keys/data-key.ts'
+import { createEndingKeys } from './keys/ending-keys.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
 import { createFollower, type Follower } from './keys/follower.ts'
 import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
+import { createLastUses, type LastUses } from './keys/last-uses.ts'
 import { generateMasterKey, MasterKeyError, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
 import { SealError, type Sealer } from './keys/sealing.ts'
 import { createSigningKeyExport, type SigningKeyExport } from './keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from './keys/signing-key-rotation.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createTurnMint, type TurnMint } from './mint/turn.ts'
@@ -49,12 +52,17 @@ export interface Services {
   readonly revoke: Revoke
   readonly journal: Journal
   readonly authFailures: AuthFailures
-  /** Stops following the store. */
-  stop(): void
+  readonly lastUses: LastUses
+  readonly metrics: Metrics
+  /** Stops following the store, and writes what was noted for it. */
+  stop(): Promise<void>
 }
 
 /** How often a process looks for changes: often enough that one arrives within a second even if a look is late. */
 const FOLLOW_EVERY_MS = 200
+
+/** How often last uses are written and ending keys are looked for. */
+const MINUTE_MS = 60_000
 
 /**
  * Opens the store that the configuration names.
@@ -179,6 +187,10 @@ export async function startServices(
   await follower.refresh()
   const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
   const journal = createLogJournal(log, isLogStalled)
+  const { now } = seams
+  const lastUses = createLastUses({ store, now, log })
+  const unfollow = follow(follower, log)
+  const rest = everyMinute(createEndingKeys({ keyring, now, log }).warn, lastUses.flush)
   return {
     follower,
     keyring,
@@ -189,7 +201,13 @@ export async function startServices(
     journal,
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
-    stop: follow(follower, log),
+    lastUses,
+    metrics: createMetrics({ keyring, now }),
+    async stop() {
+      unfollow()
+      rest()
+      await lastUses.flush()
+    },
   }
 }
 
@@ -252,6 +270,17 @@ function follow(follower: Follower, log: Logger): () => void {
         looking = false
       })
   }, FOLLOW_EVERY_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+// Warns now and every minute, and writes every minute. The one cannot fail, the other tells of it by itself.
+function everyMinute(warn: () => void, flush: () => Promise<void>): () => void {
+  warn()
+  const timer = setInterval(() => {
+    warn()
+    void flush()
+  }, MINUTE_MS)
   timer.unref()
   return () => clearInterval(timer)
 }

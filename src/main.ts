@@ -48,7 +48,7 @@ export async function serve(): Promise<void> {
 
   async function end(signal: string | undefined): Promise<void> {
     await closeDoor(app, signal)
-    services.stop()
+    await services.stop()
     await installation.close()
   }
 }

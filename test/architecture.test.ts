@@ -32,6 +32,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ['zod'],
   },
+  metrics: { rooms: ['domain', 'keys/keyring.ts', 'metrics'], packages: ['prom-client'] },
   store: {
     rooms: ['domain', 'store'],
     packages: [
@@ -59,9 +60,11 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'keys/idempotency.ts',
       'keys/key-lives.ts',
       'keys/keyring.ts',
+      'keys/last-uses.ts',
       'keys/signing-key-rotation.ts',
       'limits/auth-failures.ts',
       'limits/limiter.ts',
+      'metrics/metrics.ts',
       'mint',
       'store/store.ts',
       '../package.json',
@@ -120,6 +123,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'journal',
       'keys',
       'limits',
+      'metrics',
       'mint',
       'seams.ts',
       'store',

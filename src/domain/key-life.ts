@@ -24,3 +24,17 @@ export function endOf({ expiresAt }: KeyEnds, now: number, graceSeconds: number)
   if (graceSeconds === 0) return { revokedAt: now }
   return { expiresAt: Math.min(expiresAt ?? Number.POSITIVE_INFINITY, now + graceSeconds * 1000) }
 }
+
+const DAY_MS = 86_400_000
+const WEEK_MS = 7 * DAY_MS
+
+/** How near the end of a key is: a day or less, or a week or less. */
+export type EndingSoon = 'day' | 'week'
+
+/** Whether a living key ends soon, by itself or because the grace of its rotation does; `undefined` when not. */
+export function endingSoon(key: KeyEnds, now: number): EndingSoon | undefined {
+  if (key.expiresAt === undefined || !isAlive(key, now)) return undefined
+  const leftMs = key.expiresAt - now
+  if (leftMs <= DAY_MS) return 'day'
+  return leftMs <= WEEK_MS ? 'week' : undefined
+}

@@ -2,7 +2,7 @@ import { createHmac, hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
-import { stateOf } from '../domain/key-life.ts'
+import { endingSoon, stateOf } from '../domain/key-life.ts'
 import { phaseAt } from '../domain/signing-period.ts'
 import type { RepeatableCall } from '../keys/idempotency.ts'
 import type { ApiKey, Environment, SigningKey } from '../store/store.ts'
@@ -80,6 +80,7 @@ export function showKey(key: ApiKey, now: number) {
     successorId: key.successorId ?? null,
     createdAt: toSeconds(key.createdAt),
     expiresAt: toSeconds(key.expiresAt) ?? null,
+    endsWithin: endingSoon(key, now) ?? null,
     revokedAt: toSeconds(key.revokedAt) ?? null,
     lastUsedAt: toSeconds(key.lastUsedAt) ?? null,
   }

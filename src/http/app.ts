@@ -12,8 +12,10 @@ import type { Environments } from '../keys/environments.ts'
 import type { Follower } from '../keys/follower.ts'
 import type { KeyLives } from '../keys/key-lives.ts'
 import type { Keyring } from '../keys/keyring.ts'
+import type { LastUses } from '../keys/last-uses.ts'
 import type { SigningKeyRotation } from '../keys/signing-key-rotation.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
 import type { Store } from '../store/store.ts'
@@ -27,6 +29,7 @@ import { documentation } from './routes/documentation.ts'
 import { environmentRoutes } from './routes/environments.ts'
 import { jwks } from './routes/jwks.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { metricsRoute } from './routes/metrics.ts'
 import { oauth } from './routes/oauth.ts'
 import { operations } from './routes/operations.ts'
 import { peerTokens } from './routes/peer-tokens.ts'
@@ -53,6 +56,8 @@ export interface AppDeps {
   readonly revoke: Revoke
   readonly journal: Journal
   readonly authFailures: AuthFailures
+  readonly lastUses: LastUses
+  readonly metrics: Metrics
   /** What the admin API works on. */
   readonly installation: Administered
   /** Unix milliseconds. */
@@ -142,10 +147,10 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     throw new JetonError('not_found', `There is no ${request.method} at this path.`)
   })
   await app.register(documentation, { config })
-  const { follower, keyring, journal, authFailures, mint, gate, revoke } = deps
+  const { follower, keyring, journal, authFailures, lastUses, mint, gate, revoke } = deps
   await app.register(operations, { follower, keyring, journal, isDraining: () => draining.signal.aborted })
   await app.register(jwks, { follower, keyring })
-  const guard = createGuard({ keyring, authFailures, requireHttps: config.requireHttps, log })
+  const guard = createGuard({ keyring, authFailures, lastUses, requireHttps: config.requireHttps, log })
   await app.register(mintRoutes(deps, guard))
   await app.register(adminRoutes(deps, guard))
   await app.register(gateRoutes(deps, guard, draining.signal))
@@ -186,7 +191,7 @@ function gateRoutes({ gate, revocations, revoke }: AppDeps, guard: Guard, draini
 
 // Every route in here takes the admin key. Only who has it is counted: strangers on the same address, behind a proxy
 // perhaps everybody, lock nobody out. The guard counts their failures.
-function adminRoutes({ installation, follower, now }: AppDeps, guard: Guard) {
+function adminRoutes({ installation, follower, metrics, now }: AppDeps, guard: Guard) {
   const { environments, keyLives, signingKeyRotation, store } = installation
   const { refresh } = follower
   return async (app: FastifyInstance): Promise<void> => {
@@ -198,6 +203,7 @@ function adminRoutes({ installation, follower, now }: AppDeps, guard: Guard) {
     await app.register(environmentRoutes, { environments, store, refresh })
     await app.register(keyRoutes, { keyLives, store, now, refresh })
     await app.register(signingKeyRoutes, { environments, signingKeyRotation, now, refresh })
+    await app.register(metricsRoute, { metrics })
   }
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { JetonError } from '../domain/errors.ts'
 import { admitsAddress, admitsUse, type Use } from '../domain/grant.ts'
 import type { Caller, Credentials, Keyring } from '../keys/keyring.ts'
+import type { LastUses } from '../keys/last-uses.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import { beyondGrant } from '../mint/admission.ts'
 import type { MintCaller } from '../mint/mint.ts'
@@ -20,6 +21,7 @@ declare module 'fastify' {
 interface GuardDeps {
   readonly keyring: Keyring
   readonly authFailures: AuthFailures
+  readonly lastUses: LastUses
   readonly requireHttps: boolean
   readonly log: Logger
 }
@@ -35,7 +37,7 @@ export interface Guard {
   /** The hook for routes of the admin key. */
   admin(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void
   /**
-   * The living key that these credentials are, if it may be used for this, from here.
+   * The living key that these credentials are, if it may be used for this, from here. That it was used is noted.
    *
    * @throws JetonError one of the 401s, `https_required`, `address_not_allowed`, `beyond_grant`, or `rate_limited`
    *   when this network failed too often
@@ -43,16 +45,17 @@ export interface Guard {
   admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller
 }
 
-export function createGuard({ keyring, authFailures, requireHttps, log }: GuardDeps): Guard {
+export function createGuard({ keyring, authFailures, lastUses, requireHttps, log }: GuardDeps): Guard {
   return { before, beforeOrAdmin, admin, admit }
 
   function before(use: Use) {
     return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
       try {
-        const caller = admit(request, readCredentials(request.headers), use)
+        const caller = check(request, readCredentials(request.headers), use)
         if (isFromBrowser(request.headers) && !caller.environment.settings.allowBrowserSecrets) {
           throw refuseBrowser(caller)
         }
+        lastUses.note(caller.key.id)
         request.caller = caller
         done()
       } catch (error) {
@@ -105,6 +108,12 @@ export function createGuard({ keyring, authFailures, requireHttps, log }: GuardD
   }
 
   function admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller {
+    const caller = check(request, credentials, use)
+    lastUses.note(caller.key.id)
+    return caller
+  }
+
+  function check(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller {
     const { headers, id: requestId } = request
     const address = addressOf(request)
     if (credentials === undefined) throw countFailure(keyMissing(), request)

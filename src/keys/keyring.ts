@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { digestOfKey, type KeyKind, kindOfKey } from '../domain/api-key.ts'
 import { JetonError } from '../domain/errors.ts'
 import { type Ceiling, ceilingOf, type Grant } from '../domain/grant.ts'
-import { stateOf } from '../domain/key-life.ts'
+import { isAlive, stateOf } from '../domain/key-life.ts'
 import type { Format } from '../formats/format.ts'
 import type { JudgingKey } from '../formats/presented.ts'
 import type { Seams } from '../seams.ts'
@@ -71,6 +71,8 @@ export interface Keyring {
   publicKeys(environmentId: string): readonly PublicJwk[] | undefined
   /** Whether every environment that mints has a key that may sign now. */
   canSign(): boolean
+  /** Every secret and publishable key that lives now, those of archived environments aside. */
+  livingKeys(): Iterable<ApiKey>
 }
 
 interface KeyringDeps {
@@ -114,6 +116,7 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     flagExposed,
     publicKeys,
     canSign,
+    livingKeys,
   }
 
   function authenticate({ text, keyId }: Credentials): Caller {
@@ -211,6 +214,13 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     return [...environments.values()].every(
       ({ id, archivedAt }) => archivedAt !== undefined || signers.canSign(id, now),
     )
+  }
+
+  function* livingKeys(): Generator<ApiKey> {
+    const now = seams.now()
+    for (const key of keysByDigest.values()) {
+      if (isAlive(key, now) && environments.get(key.environmentId)?.archivedAt === undefined) yield key
+    }
   }
 }
 

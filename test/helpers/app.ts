@@ -10,6 +10,7 @@ import { createEnvironments, type Environments } from '../../src/keys/environmen
 import type { Follower } from '../../src/keys/follower.ts'
 import { createKeyLives } from '../../src/keys/key-lives.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
+import type { LastUses } from '../../src/keys/last-uses.ts'
 import type { NewEnvironment } from '../../src/keys/new-environment.ts'
 import { createSigningKeyExport } from '../../src/keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
@@ -25,6 +26,7 @@ export interface TestService {
   readonly store: Store
   readonly follower: Follower
   readonly keyring: Keyring
+  readonly lastUses: LastUses
   readonly seams: DrivenSeams
   /** One environment, with its keys in the clear. */
   readonly made: NewEnvironment
@@ -67,7 +69,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   const app = await buildApp({ config, log, ...services, installation, now: seams.now })
   t.after(async () => {
     await app.server.close()
-    services.stop()
+    await services.stop()
     await store.close()
   })
   return {
@@ -78,6 +80,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
     signingKeyRotation,
     follower: services.follower,
     keyring: services.keyring,
+    lastUses: services.lastUses,
     seams,
     made,
     lines,

@@ -1,0 +1,44 @@
+import { Gauge, type Registry } from 'prom-client'
+import { endingSoon } from '../domain/key-life.ts'
+import type { Keyring } from '../keys/keyring.ts'
+import type { Renew } from './metrics.ts'
+
+export interface KeyMetricsDeps {
+  readonly keyring: Pick<Keyring, 'livingKeys'>
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** Living secret and publishable keys: how many there are, were exposed, and end soon. Archived environments' are none. */
+export function registerKeyMetrics(registry: Registry, { keyring, now }: KeyMetricsDeps): Renew {
+  const registers = [registry]
+  const living = new Gauge({ name: 'jeton_keys', help: 'Living keys.', labelNames: ['kind'], registers })
+  const exposed = new Gauge({
+    name: 'jeton_keys_exposed',
+    help: 'Living keys that a browser sent or that were reported as leaked.',
+    registers,
+  })
+  const ending = new Gauge({
+    name: 'jeton_keys_ending',
+    help: 'Living keys that end within a day, and within a week, those of the day included.',
+    labelNames: ['within'],
+    registers,
+  })
+
+  return () => {
+    const keys = { secret: 0, publishable: 0 }
+    const ends = { day: 0, week: 0 }
+    let flagged = 0
+    for (const key of keyring.livingKeys()) {
+      keys[key.kind] += 1
+      if (key.exposedAt !== undefined) flagged += 1
+      const within = endingSoon(key, now())
+      if (within !== undefined) ends[within] += 1
+    }
+    living.set({ kind: 'secret' }, keys.secret)
+    living.set({ kind: 'publishable' }, keys.publishable)
+    exposed.set(flagged)
+    ending.set({ within: 'day' }, ends.day)
+    ending.set({ within: 'week' }, ends.day + ends.week)
+  }
+}
