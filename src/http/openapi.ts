@@ -17,7 +17,9 @@ export function describeApi(publicUrl: string): FastifyDynamicSwaggerOptions {
         description: 'Mints short-lived tokens for realtime apps. Errors are explained at /docs/errors.',
       },
       servers: [{ url: publicUrl }],
-      tags: ['Tokens', 'Gate', 'Environments', 'Keys', 'Signing keys', 'Operations'].map((name) => ({ name })),
+      tags: ['Tokens', 'Gate', 'Environments', 'Keys', 'Signing keys', 'Operations'].map((name) => ({
+        name,
+      })),
       components: {
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer', description: 'sk_… or kid_…:sk_…' },

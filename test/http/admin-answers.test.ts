@@ -185,6 +185,13 @@ describe('the end of a key', () => {
 })
 
 describe('the admin', () => {
+  it('is refused over plain HTTP where HTTPS is required', async (t) => {
+    const { server } = await setup(t, { REQUIRE_HTTPS: 'true' })
+    const headers = { authorization: `Bearer ${ADMIN}` }
+    const reply = await server.inject({ url: '/v1/environments', headers, remoteAddress: '192.0.2.7' })
+    assert.deepEqual([reply.statusCode, reply.json().error], [403, 'https_required'])
+  })
+
   it('is not locked out by strangers who fail on the same address', async (t) => {
     const { call } = await setup(t)
     const wrong = { authorization: `Bearer ${writeKey('admin', undefined, systemSeams.random(32))}` }

@@ -24,6 +24,29 @@ describe('lastUsedAt', () => {
     )
   })
 
+  const uses: ['GET' | 'POST', string][] = [
+    ['POST', '/auth/token'],
+    ['POST', '/v1/tokens'],
+    ['POST', '/v1/client/tokens'],
+    ['POST', '/v1/peer/tokens'],
+    ['GET', '/v1/turn/credentials'],
+    ['POST', '/v1/verify'],
+    ['POST', '/v1/introspect'],
+    ['POST', '/v1/revoke'],
+    ['POST', '/v1/revocations'],
+    ['GET', '/v1/revocations'],
+  ]
+  for (const [method, url] of uses) {
+    it(`is noted at ${method} ${url}, whatever became of the request behind the guard`, async (t) => {
+      const { lastUse, server, made, now } = await setupUse(t)
+      const headers = { authorization: `Bearer ${made.secretKey}` }
+      const payload = method === 'GET' ? {} : { payload: { surplus: 1 } }
+      const reply = await server.inject({ method, url, headers, ...payload })
+      assert.ok(![401, 403, 404].includes(reply.statusCode) || url.includes('turn'), reply.body)
+      assert.equal(await lastUse(), now)
+    })
+  }
+
   it('is noted by the sandbox, whose key comes in the form', async (t) => {
     const { lastUse, server, made, now } = await setupUse(t, { SANDBOX: 'true' })
     const form = { apiKey: made.keyId, apiSecret: made.secretKey, groupId: 'g', peerId: 'p' }
