@@ -1,4 +1,4 @@
-import { type KeyEnds, stateOf } from '../domain/key-life.ts'
+import { endingSoon, type KeyEnds, stateOf } from '../domain/key-life.ts'
 import { systemSeams } from '../seams.ts'
 import type { ApiKey } from '../store/store.ts'
 import { moment, type OutputOptions, print, printRecord, printTable, toSeconds } from './output.ts'
@@ -19,6 +19,7 @@ export function showKey(key: ApiKey) {
     successorId: key.successorId ?? null,
     createdAt: toSeconds(key.createdAt),
     expiresAt: toSeconds(key.expiresAt),
+    endsWithin: endingSoon(key, systemSeams.now()) ?? null,
     revokedAt: toSeconds(key.revokedAt),
     lastUsedAt: toSeconds(key.lastUsedAt),
   }
@@ -42,7 +43,7 @@ export function printKey(key: ApiKey, { json }: OutputOptions): void {
     access: key.access && JSON.stringify(key.access),
     created: moment(key.createdAt),
     'last used': moment(key.lastUsedAt),
-    ends: moment(endOf(key)),
+    ends: endText(key),
     successor: key.successorId,
   })
 }
@@ -65,7 +66,7 @@ export function printKeys(keys: readonly ApiKey[], { json }: OutputOptions): voi
       key.exposedAt === undefined ? 'no' : 'yes',
       moment(key.createdAt),
       moment(key.lastUsedAt),
-      moment(endOf(key)),
+      endText(key),
     ]),
   )
 }
@@ -93,6 +94,11 @@ export function printMadeKey(made: MadeKey, { json }: OutputOptions): void {
 }
 
 export const SHOWN_ONCE = 'The secret key is shown this once and kept nowhere.'
+
+function endText(key: KeyEnds): string {
+  const soon = endingSoon(key, systemSeams.now())
+  return `${moment(endOf(key))}${soon === undefined ? '' : `, within a ${soon}`}`
+}
 
 // Whichever comes first: a key that was to expire may have been revoked before.
 function endOf({ revokedAt, expiresAt }: KeyEnds): number | undefined {

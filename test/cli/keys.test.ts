@@ -130,6 +130,24 @@ describe('jeton keys', () => {
     assert.ok(lines.join().includes(publishableKey))
   })
 
+  it('says which keys end within a day or a week', async (t) => {
+    const { keys, json, of } = await setup(t)
+    const inHours = (hours: number) => String(Math.floor(Date.now() / 1000) + hours * 3_600)
+    for (const [name, hours] of [
+      ['Soon', 23],
+      ['Later', 167],
+      ['Much later', 169],
+    ] as const) {
+      await json('create', ...of, '--name', name, '--expires-at', inHours(hours))
+    }
+    const { stdout } = await keys('list', ...of)
+    const endOf = (name: string) => new RegExp(`${name} .*Z(.*)$`, 'm').exec(stdout)?.[1]
+    assert.deepEqual(['Soon', 'Later', 'Much later'].map(endOf), [', within a day', ', within a week', ''])
+    const listed: { name: string | null; endsWithin: string | null }[] = (await json('list', ...of)).keys
+    const ends = Object.fromEntries(listed.map(({ name, endsWithin }) => [name, endsWithin]))
+    assert.deepEqual([ends.Soon, ends.Later, ends['Much later'], ends.null], ['day', 'week', null, null])
+  })
+
   it('says in one line what is wrong, and changes nothing', async (t) => {
     const { keys, json, write, of, keyId } = await setup(t)
     const before = await json('list')
