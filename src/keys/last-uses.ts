@@ -33,7 +33,8 @@ export function createLastUses({ store, now, log }: LastUsesDeps): LastUses {
 
   return {
     note(keyId) {
-      noted.set(keyId, now())
+      const at = now()
+      noted.set(keyId, at - (at % MINUTE_MS))
     },
     flush,
   }
@@ -49,7 +50,7 @@ export function createLastUses({ store, now, log }: LastUsesDeps): LastUses {
     const taken = noted
     noted = new Map()
     try {
-      await store.noteUses(toTheMinute(taken))
+      await store.noteUses(taken)
       if (failing) log.info('last uses can be written again')
       failing = false
     } catch (err) {
@@ -59,8 +60,4 @@ export function createLastUses({ store, now, log }: LastUsesDeps): LastUses {
       failing = true
     }
   }
-}
-
-function toTheMinute(uses: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-  return new Map([...uses].map(([id, at]) => [id, at - (at % MINUTE_MS)]))
 }
