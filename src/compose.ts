@@ -111,7 +111,7 @@ async function openStore(config: Config, seams: Seams): Promise<Installation> {
   try {
     const sealer = await openSealer(config, store, seams)
     const environments = createEnvironments({ store, sealer, seams })
-    const keyLives = createKeyLives({ store, seams })
+    const keyLives = createKeyLives({ store, sealer, seams })
     const { staleKeysSeconds } = config
     const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
     const signingKeyExport = createSigningKeyExport({ store, sealer, seams })

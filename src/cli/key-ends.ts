@@ -11,6 +11,7 @@ export function keyEndCommands(keys: Command): void {
     .command('revoke')
     .description('end a key at once, everywhere within a second')
     .argument('<id>', 'the key, kid_…')
+    .option('--tokens', TOKENS)
     .option('--yes', 'do not ask')
     .option('--json', 'print one line of JSON')
     .action(revoke)
@@ -31,15 +32,21 @@ export function keyEndCommands(keys: Command): void {
     .argument('<id>', 'the key, kid_…')
     .option('--rotate', 'put a new key in its place')
     .option('--grace <time>', `with --rotate: ${GRACE}`, parseGrace)
+    .option('--tokens', TOKENS)
     .option('--yes', 'do not ask')
     .option('--json', 'print one line of JSON')
     .action(reportLeak)
 }
 
+const TOKENS = 'end what it has minted and signed so far as well'
 const GRACE = 'how long the old one lives on: seconds, or like 90m, 12h, 7d, which is the most'
 
 interface EndOptions extends OutputOptions {
   readonly yes?: boolean
+}
+
+interface RevokeOptions extends EndOptions {
+  readonly tokens?: boolean
 }
 
 interface RotateOptions extends EndOptions {
@@ -48,9 +55,14 @@ interface RotateOptions extends EndOptions {
   readonly grace?: number
 }
 
-async function revoke(id: string, { yes, json }: EndOptions): Promise<void> {
-  await confirm(async () => `${await describe(id)} ends at once, for good. Revoke it?`, { yes })
-  printKey(await withInstallation(({ keyLives }) => keyLives.revoke(id)), { json })
+interface LeakOptions extends RotateOptions, RevokeOptions {
+  readonly rotate?: boolean
+}
+
+async function revoke(id: string, { tokens = false, yes, json }: RevokeOptions): Promise<void> {
+  const ends = tokens ? 'and its tokens end at once' : 'ends at once'
+  await confirm(async () => `${await describe(id)} ${ends}, for good. Revoke it?`, { yes })
+  printKey(await withInstallation(({ keyLives }) => keyLives.revoke(id, { tokens })), { json })
 }
 
 async function rotate(id: string | undefined, options: RotateOptions): Promise<void> {
@@ -86,11 +98,11 @@ async function rotatePair(environment: string, { grace = 0, yes, json }: RotateO
   print(SHOWN_ONCE)
 }
 
-async function reportLeak(id: string, options: RotateOptions & { readonly rotate?: boolean }): Promise<void> {
-  const { rotate: rotates = false, grace, yes, json } = options
+async function reportLeak(id: string, options: LeakOptions): Promise<void> {
+  const { rotate: rotates = false, grace, tokens = false, yes, json } = options
   if (grace !== undefined && !rotates)
     throw new UsageError('--grace needs --rotate: a revoked key ends at once.')
-  const how = { action: rotates ? 'rotate' : 'revoke', graceSeconds: grace ?? 0 } as const
+  const how = { action: rotates ? 'rotate' : 'revoke', graceSeconds: grace ?? 0, tokens } as const
   const end = `is flagged as exposed and ends ${inWords(how.graceSeconds)}.`
   await confirm(async () => `${await describe(id)} ${end} Go on?`, { yes })
   const { key, successor } = await withInstallation(({ keyLives }) => keyLives.reportLeak(id, how))

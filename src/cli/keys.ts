@@ -22,6 +22,7 @@ export function keyCommands(program: Command): void {
     .option('--grant <file>', GRANT)
     .option('--access <file>', ACCESS)
     .option('--expires-at <moment>', EXPIRY, parseExpiry)
+    .option('--local-signing', 'let the holder of a secret key sign channels tokens by itself')
     .option('--json', 'print one line of JSON')
     .action(create)
 
@@ -72,10 +73,11 @@ interface Carried {
 interface CreateOptions extends Carried, OutputOptions {
   readonly environment: string
   readonly kind: ApiKey['kind']
+  readonly localSigning?: boolean
 }
 
-async function create({ environment, kind, json, ...carried }: CreateOptions): Promise<void> {
-  const draft = { kind, ...(await readCarried(carried)) }
+async function create({ environment, kind, localSigning, json, ...carried }: CreateOptions): Promise<void> {
+  const draft = { kind, localSigning, ...(await readCarried(carried)) }
   printMadeKey(await withInstallation(({ keyLives }) => keyLives.create(environment, draft)), { json })
 }
 

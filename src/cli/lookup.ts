@@ -11,7 +11,7 @@ export async function needEnvironment({ store }: Installation, id: string): Prom
 
 /** @throws JetonError `not_found` */
 export async function needKey({ store }: Installation, id: string): Promise<ApiKey> {
-  const key = (await store.listApiKeys(undefined)).find((one) => one.id === id)
+  const key = await store.findApiKey(id)
   if (key === undefined) throw new JetonError('not_found', 'There is no such key.')
   return key
 }

@@ -1,6 +1,6 @@
 import { JetonError } from '../domain/errors.ts'
 import { CLOCK_LEEWAY_SECONDS } from '../formats/claim-rules.ts'
-import { LONGEST_TOKEN_LIFE_SECONDS } from '../formats/formats.ts'
+import { lastEndOf } from '../formats/revocation.ts'
 import type { Follower } from '../keys/follower.ts'
 import type { Seams } from '../seams.ts'
 import type { ChangeSet, Revocation, Store } from '../store/store.ts'
@@ -58,27 +58,22 @@ export function revocationOf(
   now: number,
 ): Omit<Revocation, 'revision'> {
   if ('jti' in request) {
+    const { jti, expiresAt } = request
     // A token may be dated by as much as the leeway ahead of the one who revokes it.
-    const lastEnd = request.expiresAt ?? now + CLOCK_LEEWAY_SECONDS + LONGEST_TOKEN_LIFE_SECONDS
-    return {
-      environmentId,
-      kind: 'jti',
-      value: request.jti,
-      before: undefined,
-      until: lastEnd + CLOCK_LEEWAY_SECONDS,
-    }
+    const until =
+      expiresAt === undefined ? lastEndOf(now + CLOCK_LEEWAY_SECONDS) : expiresAt + CLOCK_LEEWAY_SECONDS
+    return { environmentId, kind: 'jti', value: jti, before: undefined, until }
   }
   const { before = now } = request
   if (before > now) {
     const issue = { path: 'before', message: 'must not be in the future' }
     throw new JetonError('body_invalid', `${issue.path} ${issue.message}.`, { issues: [issue] })
   }
-  const until = before + LONGEST_TOKEN_LIFE_SECONDS + CLOCK_LEEWAY_SECONDS
   const about =
     'subject' in request
       ? ({ kind: 'subject', value: request.subject } as const)
       : ({ kind: 'key', value: request.keyId } as const)
-  return { environmentId, ...about, before, until }
+  return { environmentId, ...about, before, until: lastEndOf(before) }
 }
 
 async function refuseUnknown(

@@ -77,6 +77,7 @@ export function showKey(key: ApiKey, now: number) {
     exposed: key.exposedAt !== undefined,
     grant: key.grant ?? null,
     access: key.access ?? null,
+    localSigning: key.sealedSecret !== undefined,
     successorId: key.successorId ?? null,
     createdAt: toSeconds(key.createdAt),
     expiresAt: toSeconds(key.expiresAt) ?? null,

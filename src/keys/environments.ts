@@ -179,6 +179,9 @@ export function createEnvironments({ store, sealer, seams }: EnvironmentsDeps): 
         work: async () => {
           if (known !== undefined)
             throw new JetonError('conflict', 'A signing key with this kid is there already.')
+          // A token's `kid` names one key: a secret key may sign as well.
+          if ((await changes.findApiKey(key.kid))?.environmentId === environmentId)
+            throw new JetonError('conflict', 'A secret key of this environment has this id.')
           await changes.insertSigningKey(key)
           return key
         },

@@ -1,12 +1,15 @@
 import { JetonError } from '../domain/errors.ts'
 import type { Grant } from '../domain/grant.ts'
 import { endOf, isAlive, MOST_GRACE_SECONDS } from '../domain/key-life.ts'
+import { lastEndOf } from '../formats/revocation.ts'
 import type { Seams } from '../seams.ts'
 import type { Access, ApiKey, ApiKeyChange, ChangeSet, Store } from '../store/store.ts'
-import { generateApiKey, type MadeKey } from './api-keys.ts'
+import { generateApiKey, type MadeKey, type NewKey } from './api-keys.ts'
 import { needEnvironment } from './environments.ts'
 import { onceOnly, type RepeatableCall } from './idempotency.ts'
-import { refuseLaterEnd, refuseMisfit, refuseNameInUse } from './key-rules.ts'
+import { misfit, refuseLaterEnd, refuseMisfit, refuseNameInUse } from './key-rules.ts'
+import { forLocalSigning } from './local-signing.ts'
+import type { Sealer } from './sealing.ts'
 
 /** What a new key is to carry, checked. */
 export interface KeyDraft {
@@ -16,12 +19,22 @@ export interface KeyDraft {
   readonly access?: Access | undefined
   /** Unix milliseconds. */
   readonly expiresAt?: number | undefined
+  /** Lets the holder of a secret key sign channels tokens by itself; its text is then kept too, sealed. */
+  readonly localSigning?: boolean | undefined
 }
 
 /** A secret and a publishable key that were made together. */
 export interface MadePair {
   readonly secret: MadeKey
   readonly publishable: MadeKey
+}
+
+/** What is to become of a leaked key. */
+export interface LeakResponse {
+  readonly action: 'revoke' | 'rotate'
+  readonly graceSeconds: number
+  /** Whether what it has minted and signed so far ends as well. */
+  readonly tokens?: boolean | undefined
 }
 
 /** What became of a leaked key, and the key in its place if it was rotated. */
@@ -44,26 +57,28 @@ export interface KeyLives {
    *   name that another living key has, and for a later end of a key that was rotated
    */
   update(id: string, change: Pick<ApiKeyChange, 'name' | 'grant' | 'access' | 'expiresAt'>): Promise<ApiKey>
-  /** Ends a key at once. Ending one that has ended already is no error. @throws JetonError `not_found` */
-  revoke(id: string): Promise<ApiKey>
   /**
-   * Makes a successor that carries what the key carried, its name and its own end included, and ends the key: at once, or after a grace that never pushes
-   * an earlier end out.
+   * Ends a key at once. Ending one that has ended already is no error.
+   *
+   * @param options.tokens whether what it has minted and signed so far ends with it
+   * @throws JetonError `not_found`, `body_invalid` for the tokens of a publishable key, which has none
+   */
+  revoke(id: string, options?: { tokens?: boolean }): Promise<ApiKey>
+  /**
+   * Makes a successor that carries what the key carried, its name and its own end included, and ends the key: at once,
+   * or after a grace that never pushes an earlier end out.
    *
    * @throws JetonError `not_found`, or `conflict` when the key has ended or was rotated already: of two rotations at
    *   the same moment one makes the successor
    */
   rotate(id: string, graceSeconds?: number, call?: RepeatableCall): Promise<MadeKey>
   /**
-   * Ends a leaked key in one step: revoked at once, or rotated with grace. It stays flagged as exposed.
+   * Ends a leaked key in one step: revoked at once, or rotated with grace, with its tokens of so far if that is asked.
+   * It stays flagged as exposed.
    *
    * @throws JetonError as `revoke` and `rotate`
    */
-  reportLeak(
-    id: string,
-    how: { readonly action: 'revoke' | 'rotate'; readonly graceSeconds: number },
-    call?: RepeatableCall,
-  ): Promise<LeakOutcome>
+  reportLeak(id: string, how: LeakResponse, call?: RepeatableCall): Promise<LeakOutcome>
   /**
    * Rotates the two keys that were made with the environment, or those that took their place.
    *
@@ -74,26 +89,25 @@ export interface KeyLives {
 
 interface KeyLivesDeps {
   readonly store: Store
+  readonly sealer: Sealer
   readonly seams: Seams
 }
 
-export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
+export function createKeyLives({ store, sealer, seams }: KeyLivesDeps): KeyLives {
   return { create, update, revoke, rotate, reportLeak, rotatePair }
 
   function create(
     environmentId: string,
-    { kind, ...carried }: KeyDraft,
+    { kind, localSigning = false, ...carried }: KeyDraft,
     call?: RepeatableCall,
   ): Promise<MadeKey> {
     return store.change(async (changes) => {
       const environment = await needEnvironment(changes, environmentId)
       return await makeOnce(changes, call, async () => {
         // Asked in here: a call that comes again gives its result, whatever the time and the names are by then.
-        refuseMisfit(kind, carried, seams.now())
+        refuseMisfit(kind, { ...carried, localSigning }, seams.now())
         await refuseNameInUse(changes, environmentId, carried.name, seams.now())
-        const made = generateApiKey(kind, environment, seams, carried)
-        await changes.insertApiKey(made.row)
-        return made
+        return await insert(changes, generateApiKey(kind, environment, seams, carried), localSigning)
       })
     })
   }
@@ -111,9 +125,20 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
     })
   }
 
-  function revoke(id: string): Promise<ApiKey> {
+  async function insert(
+    changes: ChangeSet,
+    generated: NewKey<ApiKey>,
+    localSigning: boolean,
+  ): Promise<MadeKey> {
+    const made = localSigning ? forLocalSigning(generated, sealer) : generated
+    await changes.insertApiKey(made.row)
+    return made
+  }
+
+  function revoke(id: string, { tokens = false }: { tokens?: boolean } = {}): Promise<ApiKey> {
     return store.change(async (changes) => {
       const key = await needKey(changes, id)
+      if (tokens) await endTokens(changes, key)
       if (key.revokedAt !== undefined) return key
       const change = { revokedAt: seams.now() }
       await changes.updateApiKey(id, change)
@@ -130,7 +155,7 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
 
   function reportLeak(
     id: string,
-    { action, graceSeconds }: Parameters<KeyLives['reportLeak']>[1],
+    { action, graceSeconds, tokens = false }: LeakResponse,
     call?: RepeatableCall,
   ): Promise<LeakOutcome> {
     return store.change(async (changes) => {
@@ -138,6 +163,7 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
       return await onceOnly<LeakOutcome>(changes, call, seams.now(), {
         work: async () => {
           const now = seams.now()
+          if (tokens) await endTokens(changes, leaked)
           const successor = action === 'rotate' ? await succeed(changes, leaked, graceSeconds) : undefined
           const end = action === 'revoke' && leaked.revokedAt === undefined ? { revokedAt: now } : {}
           await changes.updateApiKey(id, { ...end, exposedAt: leaked.exposedAt ?? now })
@@ -155,16 +181,16 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
   function rotatePair(environmentId: string, graceSeconds = 0, call?: RepeatableCall): Promise<MadePair> {
     return store.change(async (changes) => {
       const { createdAt } = await needEnvironment(changes, environmentId)
-      const keys = await changes.listApiKeys(environmentId)
+      const pair = await changes.listApiKeysOf(environmentId, createdAt)
       const first = (kind: ApiKey['kind']) =>
         latestOf(
-          keys,
-          keys.find((key) => key.kind === kind && key.createdAt === createdAt),
+          changes,
+          pair.find((key) => key.kind === kind),
         )
       return await onceOnly<MadePair>(changes, call, seams.now(), {
         work: async () => ({
-          secret: await succeed(changes, first('secret'), graceSeconds),
-          publishable: await succeed(changes, first('publishable'), graceSeconds),
+          secret: await succeed(changes, await first('secret'), graceSeconds),
+          publishable: await succeed(changes, await first('publishable'), graceSeconds),
         }),
         ids: ({ secret, publishable }) => [secret.row.id, publishable.row.id],
         again: async ([secret, publishable]) => ({
@@ -187,6 +213,13 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
     })
   }
 
+  async function endTokens(changes: ChangeSet, { kind, id, environmentId }: ApiKey): Promise<void> {
+    if (kind === 'publishable') throw misfit('tokens', 'only a secret key has tokens')
+    const now = Math.floor(seams.now() / 1000)
+    const revocation = { kind: 'key', value: id, before: now, until: lastEndOf(now) } as const
+    await changes.keepRevocation({ environmentId, ...revocation }, now)
+  }
+
   async function succeed(
     changes: ChangeSet,
     key: ApiKey | undefined,
@@ -201,17 +234,17 @@ export function createKeyLives({ store, seams }: KeyLivesDeps): KeyLives {
     }
     const environment = await needEnvironment(changes, key.environmentId)
     const { name, grant, access, expiresAt } = key
-    const made = generateApiKey(key.kind, environment, seams, { name, grant, access, expiresAt })
-    await changes.insertApiKey(made.row)
+    const generated = generateApiKey(key.kind, environment, seams, { name, grant, access, expiresAt })
+    const made = await insert(changes, generated, key.sealedSecret !== undefined)
     await changes.updateApiKey(key.id, { ...endOf(key, now, graceSeconds), successorId: made.row.id })
     return made
   }
 }
 
 /** The key at the end of the line that begins with `key`. */
-function latestOf(keys: readonly ApiKey[], key: ApiKey | undefined): ApiKey | undefined {
-  const successor = keys.find(({ id }) => id === key?.successorId)
-  return successor === undefined ? key : latestOf(keys, successor)
+async function latestOf(changes: ChangeSet, key: ApiKey | undefined): Promise<ApiKey | undefined> {
+  if (key?.successorId === undefined) return key
+  return await latestOf(changes, await changes.findApiKey(key.successorId))
 }
 
 async function again(changes: ChangeSet, id = ''): Promise<MadeKey> {

@@ -4,7 +4,9 @@ import type { ApiKey, ApiKeyChange, ChangeSet } from '../store/store.ts'
 import { refuseNames } from './new-environment.ts'
 
 /** What may be said of a key when it is made or changed. */
-type Carried = Pick<ApiKeyChange, 'name' | 'grant' | 'access' | 'expiresAt'>
+type Carried = Pick<ApiKeyChange, 'name' | 'grant' | 'access' | 'expiresAt'> & {
+  readonly localSigning?: boolean
+}
 
 /**
  * Refuses what a new or changed key cannot carry. A grant limits what a secret key mints; a publishable key mints
@@ -13,10 +15,11 @@ type Carried = Pick<ApiKeyChange, 'name' | 'grant' | 'access' | 'expiresAt'>
  * @throws JetonError `body_invalid`
  */
 export function refuseMisfit(kind: ApiKey['kind'], carried: Carried, now: number): void {
-  const { name, grant, access, expiresAt } = carried
+  const { name, grant, access, expiresAt, localSigning } = carried
   if (kind === 'secret' && access !== undefined) throw misfit('access', 'only a publishable key carries it')
   if (kind === 'publishable' && grant !== undefined)
     throw misfit('grant', 'only a secret key is limited by it')
+  if (kind === 'publishable' && localSigning) throw misfit('localSigning', 'only a secret key signs')
   if (expiresAt !== undefined && expiresAt <= now) throw misfit('expiresAt', 'must be in the future')
   if (name !== undefined) refuseNames([{ path: 'name', message: nameFault(name) }])
 }
@@ -50,6 +53,7 @@ export function refuseLaterEnd(key: ApiKey, change: Carried): void {
   throw new JetonError('conflict', 'The key was rotated; it can end earlier, not later.')
 }
 
-function misfit(path: string, message: string): JetonError {
+/** The refusal of a member that this kind of key cannot have. */
+export function misfit(path: string, message: string): JetonError {
   return new JetonError('body_invalid', `${path}: ${message}.`, { issues: [{ path, message }] })
 }

@@ -34,6 +34,20 @@ export async function apiKeysOf(
   return z.array(apiKeyRow).parse(await rest.orderBy('createdAt').orderBy('id').limit(limit).execute())
 }
 
+export async function apiKeysMadeAt(
+  db: Kysely<Schema>,
+  environmentId: string,
+  createdAt: number,
+): Promise<readonly ApiKey[]> {
+  const rows = await db
+    .selectFrom('apiKey')
+    .selectAll()
+    .where('environmentId', '=', environmentId)
+    .where('createdAt', '=', createdAt)
+    .execute()
+  return z.array(apiKeyRow).parse(rows)
+}
+
 export async function livingKeyNamed(
   db: Kysely<Schema>,
   environmentId: string,

@@ -1,7 +1,7 @@
 import { CamelCasePlugin, type Dialect, type Expression, Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
-import { apiKeyOf, apiKeysOf, livingKeyNamed, noteUses } from './api-keys.ts'
+import { apiKeyOf, apiKeysMadeAt, apiKeysOf, livingKeyNamed, noteUses } from './api-keys.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
 import { readChanges } from './read-changes.ts'
 import {
@@ -183,8 +183,8 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
     async findLivingKeyNamed(environmentId, name, now) {
       return await livingKeyNamed(transaction, environmentId, name, now)
     },
-    async listApiKeys(environmentId) {
-      return await apiKeysOf(transaction, environmentId)
+    async listApiKeysOf(environmentId, createdAt) {
+      return await apiKeysMadeAt(transaction, environmentId, createdAt)
     },
     async listSigningKeys(environmentId) {
       return await signingKeysOf(transaction, environmentId)

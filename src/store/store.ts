@@ -181,8 +181,8 @@ export interface ChangeSet {
   findApiKey(id: string): Promise<ApiKey | undefined>
   /** A key of an environment that is called so and has not ended at `now`, if there is one. */
   findLivingKeyNamed(environmentId: string, name: string, now: number): Promise<ApiKey | undefined>
-  /** The secret and publishable keys of an environment, oldest first. */
-  listApiKeys(environmentId: string): Promise<readonly ApiKey[]>
+  /** Those of an environment's keys that were made at this moment. */
+  listApiKeysOf(environmentId: string, createdAt: number): Promise<readonly ApiKey[]>
   listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
   /** Keeps a revocation; one for the same tokens that is there already only grows. Forgets those that ended by `now`. */
   keepRevocation(revocation: Omit<Revocation, 'revision'>, now: number): Promise<void>

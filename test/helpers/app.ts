@@ -51,7 +51,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
   const sealer = await openDataKey(store, [seams.random(32)], seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('Test')
-  const keyLives = createKeyLives({ store, seams })
+  const keyLives = createKeyLives({ store, sealer, seams })
   const { staleKeysSeconds } = config
   const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
   const close = () => store.close()

@@ -18,7 +18,7 @@ async function setup(t: TestContext) {
   assert.ok(store)
   const sealer = await openDataKey(store, [seams.random(32)], seams)
   const { environment, keyId } = await createEnvironments({ store, sealer, seams }).create('One')
-  const lives = stores.map((used) => createKeyLives({ store: used, seams }))
+  const lives = stores.map((used) => createKeyLives({ store: used, sealer, seams }))
   return { id: environment.id, keyId, lives, store }
 }
 

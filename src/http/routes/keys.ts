@@ -10,10 +10,11 @@ import { grantSchema } from '../../formats/grant.ts'
 import type { MadeKey } from '../../keys/api-keys.ts'
 import type { KeyLives } from '../../keys/key-lives.ts'
 import type { ApiKey, Store } from '../../store/store.ts'
-import { noBody, optionalBody, pageLimit, repeatableCall, showKey } from '../admin.ts'
+import { optionalBody, pageLimit, repeatableCall, showKey } from '../admin.ts'
 
 const byId = z.object({ id: z.string() })
 const graceSeconds = seconds(0, MOST_GRACE_SECONDS).default(0)
+const tokens = z.boolean().default(false).describe('Whether its tokens of so far end as well.')
 
 /** 9999-12-31T23:59:59Z, the last second that is written with four digits of a year. */
 const LAST_MOMENT = 253_402_300_799
@@ -29,6 +30,10 @@ const newKey = z.strictObject({
   grant: grantSchema.optional().describe('The ceiling of a secret key.'),
   access: accessSchema.optional().describe('What a publishable key lets its holder do.'),
   expiresAt: moment.optional().describe('Unix seconds.'),
+  localSigning: z
+    .boolean()
+    .optional()
+    .describe('Lets the holder of a secret key sign channels tokens by itself, with `kid` the key’s id.'),
 })
 
 const changedKey = z.strictObject({
@@ -43,8 +48,10 @@ const leak = optionalBody(
   z.strictObject({
     action: z.enum(['revoke', 'rotate'], 'must be revoke or rotate').default('revoke'),
     graceSeconds,
+    tokens,
   }),
 )
+const revocation = optionalBody(z.strictObject({ tokens }))
 
 // The place of a key in the order of a list: opaque for the caller.
 const cursor = z
@@ -152,9 +159,9 @@ export async function keyRoutes(
 
   routes.post(
     '/v1/keys/:id/revoke',
-    { schema: { tags, summary: 'End a key at once', params: byId, body: noBody } },
-    async ({ params }) => {
-      const key = await keyLives.revoke(params.id)
+    { schema: { tags, summary: 'End a key at once', params: byId, body: revocation } },
+    async ({ params, body }) => {
+      const key = await keyLives.revoke(params.id, body)
       await refresh()
       return { key: showKey(key, now()) }
     },
