@@ -1,9 +1,11 @@
 import { databasePath, knownMasterKeys, openExisting, refuseAbsent, toStartError } from './compose.ts'
 import { type Config, StartError } from './config.ts'
-import { isSameDataKey, resealDataKey } from './keys/data-key.ts'
+import { resealDataKey } from './keys/data-key.ts'
 import { prepareDataDir } from './keys/master-key.ts'
+import { renewSigningKeys } from './keys/renew-signing-keys.ts'
 import { changeGeneratedKey, sealUnderFirst } from './keys/rotate-master-key.ts'
 import { SealError } from './keys/sealing.ts'
+import type { SigningKeyState } from './keys/signing-key-rotation.ts'
 import type { Seams } from './seams.ts'
 import { backUp } from './store/backup.ts'
 import { type Hold, holdShared } from './store/hold.ts'
@@ -32,12 +34,27 @@ export async function backUpInstallation(
   }
 }
 
+/** What a restore did to an installation. */
+export interface RestoredInstallation extends Restored {
+  /** New signing keys, for environments that had none left of an algorithm that signs. */
+  readonly renewed: readonly SigningKeyState[]
+}
+
 /**
- * Puts a backup in the place of the database, whole or not at all.
+ * Puts a backup in the place of the database, whole or not at all, and sees to it that every environment can sign.
  *
- * @throws StartError when it cannot be done; nothing was changed then
+ * @throws StartError when it cannot be done; nothing was changed then, or a second restore ends what this one began
  */
-export async function restoreInstallation(config: Config, file: string, seams: Seams): Promise<Restored> {
+export async function restoreInstallation(
+  config: Config,
+  file: string,
+  seams: Seams,
+): Promise<RestoredInstallation> {
+  const restored = await putInPlace(config, file, seams)
+  return { ...restored, renewed: await renew(config, seams) }
+}
+
+async function putInPlace(config: Config, file: string, seams: Seams): Promise<Restored> {
   try {
     await prepareDataDir(config.dataDir)
     const masterKeys = await knownMasterKeys(config)
@@ -48,12 +65,21 @@ export async function restoreInstallation(config: Config, file: string, seams: S
     }
     return await restore(databasePath(config), file, {
       reseal: (sealed) => resealDataKey(sealed, masterKeys, seams),
-      isSame: (one, other) => isSameDataKey(one, other, masterKeys, seams),
     })
   } catch (error) {
     if (!(error instanceof SealError)) throw toStartError(error, config.dataDir)
     const message = `${file} is sealed under another master key. Put that one behind the present one: MASTER_KEY=present,other. Nothing was changed.`
     throw new StartError(message, { cause: error })
+  }
+}
+
+// The database that was replaced may tell that a key has ended, and no longer which one took its place.
+async function renew(config: Config, seams: Seams): Promise<readonly SigningKeyState[]> {
+  const { store, signingKeyRotation, close } = await openInstallation(config, seams)
+  try {
+    return await renewSigningKeys({ store, signingKeyRotation, seams })
+  } finally {
+    await close()
   }
 }
 

@@ -45,7 +45,7 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
   const config = readConfig()
   const question = `This puts ${file} in the place of the database in ${config.dataDir}: what was made since is gone then.`
   await confirm(question, { yes })
-  const { revision, replaced, ...told } = await restoreInstallation(config, file, systemSeams)
+  const { revision, replaced, renewed, ...told } = await restoreInstallation(config, file, systemSeams)
   const ended = told.ended.map(({ table, id, label, end, at }) => ({
     kind: NAMES[table],
     id,
@@ -61,6 +61,7 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
         replaced,
         ended: ended.map(({ at, ...end }) => ({ ...end, at: toSeconds(at) })),
         vanished,
+        renewed: renewed.map(({ environmentId, algorithm, kid }) => ({ environmentId, algorithm, kid })),
       }),
     )
     return
@@ -71,6 +72,9 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
       'What it replaced could not be read to its end. It lies beside it as jeton.db.damaged. Something that was',
     )
     print('revoked after the backup may be alive again: look through `jeton keys list`.')
+  }
+  for (const { environmentId, algorithm, kid } of renewed) {
+    print(`No ${algorithm} key of ${environmentId} was left to sign; a new one does: ${kid}`)
   }
   if (ended.length + vanished.length === 0) return
   printTable(

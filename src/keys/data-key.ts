@@ -46,22 +46,6 @@ export function masterKeyOf(sealed: Uint8Array, masterKeys: readonly Uint8Array[
   return unseal(sealed, masterKeys, seams).masterKey
 }
 
-/** Whether two sealed data keys are known to be the same one. */
-export function isSameDataKey(
-  one: Uint8Array,
-  other: Uint8Array,
-  masterKeys: readonly Uint8Array[],
-  seams: Seams,
-): boolean {
-  try {
-    const [a, b] = [one, other].map((sealed) => unseal(sealed, masterKeys, seams).dataKey)
-    return a !== undefined && b !== undefined && Buffer.compare(a, b) === 0
-  } catch (error) {
-    if (error instanceof SealError) return false
-    throw error
-  }
-}
-
 async function makeDataKey(
   store: Store,
   masterKeys: readonly Uint8Array[],

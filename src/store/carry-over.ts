@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import { z } from 'zod'
 import { ENDING_TABLES, type EndingTable, type Replaced, type Row, revisionOf } from './replaced.ts'
 
 /**
@@ -28,23 +29,65 @@ export interface Ended extends Vanished {
 /** More changes than anyone made since a backup, for when the replaced database does not tell how many they were. */
 const UNKNOWN_CHANGES = 1_000_000
 
+/** How an environment's signing keys in the replaced database stand to those in the backup. */
+type Kinship = 'stranger' | 'relative' | 'descendant'
+
+/** When a signing key signs. Before keys rotated, their table had none of these columns. */
+const period = z.object({
+  signs_from: z.number(),
+  signs_until: z.number().nullable(),
+  verifies_until: z.number().nullable(),
+})
+
 /**
- * Takes over what no restore may undo: every end that the replaced database knows and the backup does not, the signing
- * keys that took the place of ended ones, and a revision above both, which every row gets.
+ * Takes over what no restore may undo: every end that the replaced database knows and the backup does not, signing keys
+ * as they stand, keys that were revoked, and a revision above both, which every row gets.
  *
  * @param database the backup, in this program's schema, within a transaction
- * @param sameDataKey whether both are sealed alike, so that a signing key of the one opens in the other
  */
-export function carryOver(database: DatabaseSync, replaced: Replaced | undefined, sameDataKey: boolean) {
+export function carryOver(database: DatabaseSync, replaced: Replaced | undefined) {
   const ended: Ended[] = []
   const vanished: Vanished[] = []
-  for (const table of ENDING_TABLES) {
-    for (const row of replaced?.rows[table] ?? []) {
-      if (has(database, table, row)) ended.push(...endAgain(database, table, row))
-      else if (!(sameDataKey && takeOver(database, table, row))) vanished.push(described(table, row))
+  const { environment = [], api_key = [], signing_key = [] } = replaced?.rows ?? {}
+  for (const row of environment) carry('environment', row, false)
+  for (const row of api_key) carry('api_key', row, typeof row.revoked_at === 'number')
+  for (const [environmentId, rows] of Map.groupBy(signing_key, (row) => row.environment_id ?? null)) {
+    const kinship = kinshipOf(database, environmentId, rows)
+    for (const row of rows) {
+      carry('signing_key', row, kinship !== 'stranger')
+      if (kinship === 'descendant') takePeriod(database, row)
     }
   }
   return { ended, vanished, revision: countUp(database, replaced) }
+
+  function carry(table: EndingTable, row: Row, keeps: boolean): void {
+    if (has(database, table, row)) ended.push(...endAgain(database, table, row))
+    else if (!(keeps && takeOver(database, table, row))) vanished.push(described(table, row))
+  }
+}
+
+// A row of a signing key is never removed, and what is sealed in it never changes. So a database that came after the
+// backup has all of them, and one that has any of them is sealed under the same data key.
+function kinshipOf(database: DatabaseSync, environmentId: SQLOutputValue, told: readonly Row[]): Kinship {
+  const known = database
+    .prepare('select kid, sealed_secret from signing_key where environment_id = ?')
+    .all(environmentId)
+  const shared = known.filter(({ kid, sealed_secret }) =>
+    told.some((row) => row.kid === kid && row.sealed_secret === sealed_secret),
+  )
+  if (shared.length === 0) return 'stranger'
+  const tellsPeriods = told.every((row) => period.safeParse(row).success)
+  return shared.length === known.length && tellsPeriods ? 'descendant' : 'relative'
+}
+
+// A roll back takes an end back, and starting a successor at once brings its beginning forward. Ends alone would leave
+// neither of the two keys to sign.
+function takePeriod(database: DatabaseSync, row: Row): void {
+  const { sql, values } = identityOf('signing_key', row)
+  const { signs_from, signs_until, verifies_until } = period.parse(row)
+  database
+    .prepare(`update signing_key set signs_from = ?, signs_until = ?, verifies_until = ? where ${sql}`)
+    .run(signs_from, signs_until, verifies_until, ...values)
 }
 
 function has(database: DatabaseSync, table: EndingTable, row: Row): boolean {
@@ -64,9 +107,7 @@ function endAgain(database: DatabaseSync, table: EndingTable, row: Row): Ended[]
   })
 }
 
-// An environment's own signing key takes over from one that has ended. Without it, nothing would sign there any more.
 function takeOver(database: DatabaseSync, table: EndingTable, row: Row): boolean {
-  if (table !== 'signing_key' || row.format !== null) return false
   if (!has(database, 'environment', { id: row.environment_id ?? null })) return false
   const known = database.prepare('select name from pragma_table_info(?)').all(table)
   const columns = known.map(({ name }) => String(name)).filter((name) => name in row)

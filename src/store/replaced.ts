@@ -3,7 +3,7 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { z } from 'zod'
 import { StoreError } from './migrate.ts'
 import { isBusy, openDatabase } from './open-sqlite.ts'
-import { hasTable, sealedDataKeyOf } from './sqlite-file.ts'
+import { hasTable } from './sqlite-file.ts'
 
 /** The tables that have ends, those first that others refer to. */
 export const ENDING_TABLES = ['environment', 'api_key', 'signing_key'] as const
@@ -17,7 +17,6 @@ export interface Replaced {
   /** Whether all of it could be read. */
   readonly whole: boolean
   readonly revision: number | undefined
-  readonly sealedDataKey: Uint8Array | undefined
   readonly rows: Readonly<Record<EndingTable, readonly Row[]>>
 }
 
@@ -32,15 +31,11 @@ export function readReplaced(path: string): Replaced | undefined {
   if (!existsSync(path)) return undefined
   let whole = true
   let revision: number | undefined
-  let sealedDataKey: Uint8Array | undefined
   const rows: Record<EndingTable, Row[]> = { environment: [], api_key: [], signing_key: [] }
   asFarAsItGoes(() => {
     const database = openDatabase(path)
     asFarAsItGoes(() => {
       revision = revisionOf(database)
-    })
-    asFarAsItGoes(() => {
-      sealedDataKey = sealedDataKeyOf(database)
     })
     for (const table of ENDING_TABLES) {
       asFarAsItGoes(() => {
@@ -50,7 +45,7 @@ export function readReplaced(path: string): Replaced | undefined {
     asFarAsItGoes(() => database.exec('pragma journal_mode = delete'))
     database.close()
   })
-  return { whole, revision, sealedDataKey, rows }
+  return { whole, revision, rows }
 
   // A damaged database may be why there is a restore. One part that cannot be read leaves the others.
   function asFarAsItGoes(read: () => void): void {

@@ -7,17 +7,12 @@ import { openDatabase, openSqlite } from './open-sqlite.ts'
 import { type Replaced, readReplaced } from './replaced.ts'
 import { asDatabase, copyDatabase, sealedDataKeyOf, settle } from './sqlite-file.ts'
 
-/** What a restore needs to know about what is sealed. */
-export interface SealedKeys {
-  /**
-   * The data key as the present master key seals it.
-   *
-   * @throws when no master key opens it
-   */
-  reseal(sealed: Uint8Array): Uint8Array
-  /** Whether two are known to be the same key. */
-  isSame(one: Uint8Array, other: Uint8Array): boolean
-}
+/**
+ * The data key as the present master key seals it.
+ *
+ * @throws when no master key opens it
+ */
+export type Reseal = (sealed: Uint8Array) => Uint8Array
 
 /** What a restore did. */
 export interface Restored {
@@ -35,16 +30,20 @@ export interface Restored {
  * that there is the old one or the new one, whole, whenever this is cut short.
  *
  * @throws StoreError while another process has the database open, and for what is no backup for this program; or what
- *   `keys.reseal` throws. Nothing was changed then
+ *   `reseal` throws. Nothing was changed then
  */
-export async function restore(databasePath: string, file: string, keys: SealedKeys): Promise<Restored> {
+export async function restore(
+  databasePath: string,
+  file: string,
+  { reseal }: { readonly reseal: Reseal },
+): Promise<Restored> {
   const held = holdAlone(databasePath)
   try {
     // Nobody else is here, so that this name is ours, and what lies there was left by a restore that was cut short.
     const draft = `${databasePath}.restoring`
     removeDatabase(draft)
     try {
-      return await replace(databasePath, draft, file, keys)
+      return await replace(databasePath, draft, file, reseal)
     } finally {
       removeDatabase(draft)
     }
@@ -53,17 +52,12 @@ export async function restore(databasePath: string, file: string, keys: SealedKe
   }
 }
 
-async function replace(
-  databasePath: string,
-  draft: string,
-  file: string,
-  keys: SealedKeys,
-): Promise<Restored> {
+async function replace(databasePath: string, draft: string, file: string, reseal: Reseal): Promise<Restored> {
   await copyDatabase(file, draft)
-  const sealed = resealed(draft, file, keys)
+  const sealed = resealed(draft, file, reseal)
   await bringUpToDate(draft)
   const replaced = readReplaced(databasePath)
-  const carried = writeInto(draft, sealed, replaced, keys)
+  const carried = writeInto(draft, sealed, replaced)
   settle(draft)
   if (replaced !== undefined && !replaced.whole) keepDamaged(databasePath)
   if (replaced === undefined) clearCompanions(databasePath)
@@ -82,25 +76,23 @@ async function bringUpToDate(draft: string): Promise<void> {
   }
 }
 
-function resealed(draft: string, file: string, keys: SealedKeys): Uint8Array {
+function resealed(draft: string, file: string, reseal: Reseal): Uint8Array {
   const database = openDatabase(draft)
   try {
     const sealed = asDatabase(file, () => sealedDataKeyOf(database))
     if (sealed === undefined) throw new StoreError(`${file} is no backup of a Jeton.`)
-    return keys.reseal(sealed)
+    return reseal(sealed)
   } finally {
     database.close()
   }
 }
 
-function writeInto(draft: string, sealed: Uint8Array, replaced: Replaced | undefined, keys: SealedKeys) {
+function writeInto(draft: string, sealed: Uint8Array, replaced: Replaced | undefined) {
   const database = openDatabase(draft)
   try {
     database.exec('begin immediate')
     database.prepare('update data_key set sealed = ?').run(Buffer.from(sealed).toString('base64url'))
-    const other = replaced?.sealedDataKey
-    const sameDataKey = other !== undefined && keys.isSame(sealed, other)
-    const carried = carryOver(database, replaced, sameDataKey)
+    const carried = carryOver(database, replaced)
     database.exec('commit')
     return carried
   } finally {

@@ -212,6 +212,27 @@ describe('jeton restore', () => {
     assert.deepEqual([endOf(kid), endOf('successor')], [[ends.verifiesUntil], [undefined]])
   })
 
+  it('names the key that it makes where none is left to sign', async (t) => {
+    const { DATA_DIR, file, jeton, use, environment } = await install(t)
+    await jeton(['backup', file])
+    await use(({ signingKeyRotation }) =>
+      signingKeyRotation.rotate(environment.id, 'EdDSA', { immediately: true }),
+    )
+    edit(
+      join(DATA_DIR, 'jeton.db'),
+      "delete from signing_key where algorithm = 'EdDSA' and signs_until is null",
+    )
+    const { code, stdout } = await jeton(['restore', file, '--yes'])
+    assert.equal(code, 0)
+    const kid = new RegExp(
+      `^No EdDSA key of ${environment.id} was left to sign; a new one does: (\\S+)$`,
+      'm',
+    )
+    const [, named] = kid.exec(stdout) ?? []
+    const keys = await use(({ signingKeyRotation }) => signingKeyRotation.list(environment.id))
+    assert.equal(keys.find((key) => key.kid === named)?.phase, 'signing')
+  })
+
   it('refuses while a server has the data open, and works once the last one is gone, however it went', async (t) => {
     const { DATA_DIR, file, jeton, use, keyId, secretKey } = await install(t)
     const servers = [await startServer(t, { DATA_DIR }), await startServer(t, { DATA_DIR })]

@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it, type TestContext } from 'node:test'
+import { openInstallation } from '../src/compose.ts'
+import { readConfig } from '../src/config.ts'
+import { JetonError } from '../src/domain/errors.ts'
+import { type SigningPeriod, signingKeyFor } from '../src/domain/signing-period.ts'
+import { channels } from '../src/formats/channels.ts'
+import { peer } from '../src/formats/peer.ts'
+import { user } from '../src/formats/user.ts'
+import { openSigner } from '../src/keys/signing-keys.ts'
+import { backUpInstallation, restoreInstallation } from '../src/maintenance.ts'
+import type { SigningKey } from '../src/store/store.ts'
+import { temporaryFolder } from './helpers/process.ts'
+import { drivenSeams } from './helpers/seams.ts'
+
+/** Long enough for a successor to sign, and for a token to have expired. */
+const [LEAD_MS, LIFE_MS] = [340_000, 86_500_000]
+const FORMATS = [peer, user, channels]
+
+/** Random trials; as many more in npm run test:long. */
+const TRIALS = process.env.LONG === undefined ? 12 : 300
+const STEPS = 24
+
+/** An installation on a driven clock, opened in this process for each thing that is done to it. */
+async function installed(t: TestContext) {
+  const DATA_DIR = await temporaryFolder(t)
+  const elsewhere = await temporaryFolder(t)
+  const seams = drivenSeams()
+  const MASTER_KEY = Buffer.from(seams.random(32)).toString('base64')
+  const config = readConfig({ DATA_DIR, MASTER_KEY })
+  const use = async <T>(work: (installation: Awaited<ReturnType<typeof openInstallation>>) => Promise<T>) => {
+    const installation = await openInstallation(config, seams)
+    try {
+      return await work(installation)
+    } finally {
+      await installation.close()
+    }
+  }
+  const { environment, keyId } = await use(({ environments }) => environments.create('Test'))
+  const { id } = environment
+  const fileOf = (backup: number) => join(elsewhere, `${backup}.db`)
+  return {
+    DATA_DIR,
+    seams,
+    use,
+    id,
+    keyId,
+    fileOf,
+    backUp: (backup = 0) => backUpInstallation(config, fileOf(backup), { force: true, seams }),
+    restore: (backup = 0) => restoreInstallation(config, fileOf(backup), seams),
+    rotate: (algorithm: 'EdDSA' | 'HS256', immediately = false) =>
+      use(({ signingKeyRotation }) => signingKeyRotation.rotate(id, algorithm, { immediately })),
+    rollBack: (algorithm: 'EdDSA' | 'HS256') =>
+      use(({ signingKeyRotation }) => signingKeyRotation.rollBack(id, algorithm)),
+    importKey: (kid: string) =>
+      use(({ environments }) =>
+        environments.importSigningKey({ environmentId: id, kid, format: channels }, 'x'.repeat(32)),
+      ),
+    lose() {
+      for (const suffix of ['', '-wal', '-shm']) rmSync(join(DATA_DIR, `jeton.db${suffix}`), { force: true })
+    },
+    keys: () => use(({ store }) => store.listSigningKeys(id)),
+    /** What signs each format's tokens now, by `kid`. Each of them is opened. */
+    signers: () =>
+      use(async ({ store, sealer }) => {
+        const keys = await store.listSigningKeys(id)
+        return FORMATS.map((format) => {
+          const { name, algorithm } = format
+          const key = signingKeyFor(keys, { format: name, algorithm }, seams.now())
+          return key && openSigner(key, sealer).kid
+        })
+      }),
+  }
+}
+
+const periodsOf = (keys: readonly SigningKey[]) =>
+  keys.map(({ kid, signsFrom, signsUntil, verifiesUntil }) => ({ kid, signsFrom, signsUntil, verifiesUntil }))
+
+const hasEnded = ({ signsUntil }: SigningPeriod, now: number) => signsUntil !== undefined && signsUntil <= now
+
+describe('a restore', () => {
+  for (const immediately of [false, true]) {
+    const how = immediately ? ' that was made at once' : ''
+    it(`lets the old key sign after a rotation${how}, a backup and a roll back`, async (t) => {
+      const { seams, backUp, restore, rotate, rollBack, keys, signers } = await installed(t)
+      const before = await signers()
+      await rotate('EdDSA', immediately)
+      seams.advance(LEAD_MS)
+      await backUp()
+      await rollBack('EdDSA')
+      const standing = periodsOf(await keys())
+      await restore()
+      assert.deepEqual(await signers(), before)
+      assert.deepEqual(periodsOf(await keys()), standing)
+    })
+  }
+
+  it('lets a successor sign that waited at the backup and was started at once after it', async (t) => {
+    const { backUp, restore, rotate, signers } = await installed(t)
+    await rotate('EdDSA')
+    await backUp()
+    const { key } = await rotate('EdDSA', true)
+    await restore()
+    assert.equal((await signers())[0], key.kid)
+  })
+
+  it('keeps a key that was imported after the backup', async (t) => {
+    const { backUp, restore, importKey, signers } = await installed(t)
+    await importKey('theirs')
+    await backUp()
+    await importKey('theirs-anew')
+    const before = await signers()
+    const { vanished } = await restore()
+    assert.deepEqual([await signers(), vanished], [before, []])
+    assert.ok(before.includes('theirs-anew'))
+  })
+
+  it('keeps what was revoked revoked when backups are restored back and forth', async (t) => {
+    const { use, id, backUp, restore } = await installed(t)
+    await backUp(0)
+    const { row } = await use(({ keyLives }) => keyLives.create(id, { kind: 'secret' }))
+    await backUp(1)
+    await use(({ keyLives }) => keyLives.revoke(row.id))
+    await restore(0)
+    await restore(1)
+    const keys = await use(({ store }) => store.listApiKeys(id))
+    assert.equal(typeof keys.find((key) => key.id === row.id)?.revokedAt, 'number')
+  })
+
+  it('ends what the backup or the database ends when neither of them came from the other', async (t) => {
+    const { seams, keys, signers, backUp, restore, rotate, lose } = await installed(t)
+    const [first] = await signers()
+    await backUp(0)
+    const { key } = await rotate('EdDSA', true)
+    await backUp(1)
+    lose()
+    await restore(0)
+    assert.equal((await signers())[0], first)
+    await restore(1)
+    assert.equal((await signers())[0], key.kid)
+    const old = (await keys()).find(({ kid }) => kid === first)
+    assert.ok(old !== undefined && hasEnded(old, seams.now()))
+  })
+
+  // What the database that is replaced no longer tells: the successor's row, or how any row of it is sealed.
+  const untold = {
+    'the successor of an ended key is lost': 'delete from signing_key where kid = ?',
+    'it is sealed under another data key': "update signing_key set sealed_secret = 'AAAA' || ?",
+  }
+  for (const [what, sql] of Object.entries(untold)) {
+    it(`makes a key that signs when ${what}, and lets the ended one be`, async (t) => {
+      const { seams, DATA_DIR, keys, signers, backUp, restore, rotate } = await installed(t)
+      const [first, hs256] = await signers()
+      await backUp()
+      seams.advance(1)
+      const { key } = await rotate('EdDSA', true)
+      const database = new DatabaseSync(join(DATA_DIR, 'jeton.db'))
+      database.prepare(sql).run(key.kid)
+      database.close()
+      const { renewed } = await restore()
+      assert.deepEqual(
+        renewed.map(({ algorithm, phase }) => [algorithm, phase]),
+        [['EdDSA', 'signing']],
+      )
+      assert.deepEqual(await signers(), [renewed[0]?.kid, hs256, hs256])
+      const old = (await keys()).find(({ kid }) => kid === first)
+      assert.ok(old !== undefined && hasEnded(old, seams.now()))
+    })
+  }
+
+  it('makes no key where one signs', async (t) => {
+    const { backUp, restore } = await installed(t)
+    await backUp()
+    assert.deepEqual((await restore()).renewed, [])
+  })
+
+  for (let trial = 1; trial <= TRIALS; trial += 1) {
+    it(`leaves what signs and what has ended as it is, whatever was done before (trial ${trial})`, async (t) => {
+      await randomTrial(t, dice(trial), { losing: trial % 3 === 0 })
+    })
+  }
+})
+
+/** Rotations, roll backs, revocations, backups and restores as the dice fall. `losing`: the database as well. */
+async function randomTrial(t: TestContext, roll: (sides: number) => number, { losing }: { losing: boolean }) {
+  const it = await installed(t)
+  const { seams, use, id } = it
+  const done: string[] = []
+  const revoked = new Set<string>()
+  let backups = 0
+  await it.backUp(backups++)
+
+  const steps: Record<string, () => Promise<unknown>> = {
+    rotate: () => it.rotate(algorithm()),
+    'rotate at once': () => it.rotate(algorithm(), true),
+    'roll back': () => it.rollBack(algorithm()).catch(refuseAllButConflict),
+    import: () => it.importKey(`imported-${done.length}`),
+    wait: async () => seams.advance(roll(3) * 100_000 + 1),
+    'wait for long': async () => seams.advance(LEAD_MS + roll(2) * LIFE_MS),
+    'make a key': () => use(({ keyLives }) => keyLives.create(id, { kind: 'secret' })),
+    revoke: revokeAny,
+    'back up': () => it.backUp(backups++),
+    restore: restoreAny,
+    ...(losing ? { lose: loseAndRestore } : {}),
+  }
+  for (let step = 0; step < STEPS; step += 1) {
+    const names = Object.keys(steps)
+    const name = names[roll(names.length)] ?? ''
+    done.push(name)
+    await steps[name]?.()
+    const signers = await it.signers()
+    assert.equal(signers.includes(undefined), false, `${done}: ${signers}`)
+    const keys = await use(({ store }) => store.listApiKeys(id))
+    const risen = keys.filter((key) => revoked.has(key.id) && key.revokedAt === undefined)
+    assert.deepEqual(risen, [], `${done}`)
+  }
+
+  function algorithm() {
+    return roll(2) === 0 ? 'EdDSA' : 'HS256'
+  }
+
+  async function revokeAny() {
+    const keys = await use(({ store }) => store.listApiKeys(id))
+    const key = keys[roll(keys.length)]
+    if (key === undefined) return
+    revoked.add(key.id)
+    await use(({ keyLives }) => keyLives.revoke(key.id))
+  }
+
+  async function restoreAny() {
+    const [keys, signers] = [await it.keys(), await it.signers()]
+    await it.restore(roll(backups))
+    const restored = await it.keys()
+    for (const { kid } of keys.filter((key) => hasEnded(key, seams.now()))) {
+      const key = restored.find((one) => one.kid === kid)
+      assert.ok(key === undefined || hasEnded(key, seams.now()), `${done}: ${kid} signs again`)
+    }
+    if (done.includes('lose')) return
+    assert.deepEqual(periodsOf(restored), periodsOf(keys), `${done}`)
+    assert.deepEqual(await it.signers(), signers, `${done}`)
+  }
+
+  // Nothing tells then what had ended since.
+  async function loseAndRestore() {
+    it.lose()
+    await it.restore(roll(backups))
+    revoked.clear()
+  }
+}
+
+function refuseAllButConflict(error: unknown): void {
+  if (!(error instanceof JetonError) || error.error !== 'conflict') throw error
+}
+
+/** Dice that fall the same way for the same seed (xorshift32). */
+function dice(seed: number): (sides: number) => number {
+  let state = Math.imul(seed, 0x9e3779b1) | 1
+  return (sides) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % sides
+  }
+}
