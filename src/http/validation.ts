@@ -13,6 +13,9 @@ export function validatorCompiler({ schema }: { schema: z.ZodType }) {
 /** The faults that one answer names; a hostile body could have thousands. */
 const MOST_ISSUES = 20
 
+/** What could be a misspelt member. Anything else may be a secret that stands in the wrong place, and is not told back. */
+const MEMBER_NAME = /^[\w-]{1,40}$/
+
 function toBodyInvalid({ issues }: z.ZodError) {
   const [code, ...otherCodes] = new Set(issues.map(codeOf))
   return bodyInvalid(
@@ -24,7 +27,7 @@ function toBodyInvalid({ issues }: z.ZodError) {
 function toIssues(issue: z.core.$ZodIssue): Issue[] {
   if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message: issue.message }]
   return issue.keys.map((key) => ({
-    path: pathOf([...issue.path, key.slice(0, 64)]),
+    path: pathOf([...issue.path, MEMBER_NAME.test(key) ? key : '…']),
     message: 'is not known here',
   }))
 }
