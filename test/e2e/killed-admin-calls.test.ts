@@ -7,7 +7,7 @@ import { writeKey } from '../../src/domain/api-key.ts'
 import { openTurn } from '../../src/keys/turn.ts'
 import { systemSeams } from '../../src/seams.ts'
 import { inspect } from '../../src/store/inspect.ts'
-import type { ApiKey, Changes } from '../../src/store/store.ts'
+import type { ApiKey } from '../../src/store/store.ts'
 import { everythingIn, KILLS, mint, useInstallation } from '../helpers/installation.ts'
 import { startServer, temporaryFolder } from '../helpers/process.ts'
 
@@ -28,8 +28,10 @@ const newPair = z.object({ keyId: z.string(), secretKey: z.string().nullable() }
 const leaked = z.object({ successor: newKey.nullable() })
 const anything = z.object({})
 
+type Everything = Awaited<ReturnType<typeof everythingIn>>
+
 /** What a caller was told is done: it holds for good. */
-type Promised = (found: Changes) => boolean
+type Promised = (found: Everything) => boolean
 
 /** A creating call with an `Idempotency-Key` that nobody heard the answer of. */
 interface Unanswered {
@@ -216,7 +218,7 @@ async function send(url: string, method: string, path: string, body: object, mor
 }
 
 /** Fails for anything that only half of a call would leave. */
-function refuseHalves({ environments, apiKeys, signingKeys }: Changes): void {
+function refuseHalves({ environments, apiKeys, signingKeys }: Everything): void {
   for (const { id, createdAt, settings, turn, signingAlgorithm } of environments) {
     const keys = apiKeys.filter((key) => key.environmentId === id)
     const first = keys.filter((key) => key.name === undefined && !isSuccessor(key, keys))
