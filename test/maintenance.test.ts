@@ -12,7 +12,8 @@ import { peer } from '../src/formats/peer.ts'
 import { user } from '../src/formats/user.ts'
 import { openSigner } from '../src/keys/signing-keys.ts'
 import { backUpInstallation, restoreInstallation } from '../src/maintenance.ts'
-import type { SigningKey } from '../src/store/store.ts'
+import type { ChangeSet, SigningKey } from '../src/store/store.ts'
+import { changesSince } from './helpers/changes.ts'
 import { temporaryFolder } from './helpers/process.ts'
 import { drivenSeams } from './helpers/seams.ts'
 
@@ -128,6 +129,40 @@ describe('a restore', () => {
     await restore(1)
     const keys = await use(({ store }) => store.listApiKeys(id))
     assert.equal(typeof keys.find((key) => key.id === row.id)?.revokedAt, 'number')
+  })
+
+  it('keeps tokens revoked that were revoked after the backup, and shows that to every process as new', async (t) => {
+    const { use, id, backUp, restore } = await installed(t)
+    const one = { environmentId: id, kind: 'jti', value: 'one', before: undefined, until: 2_000 } as const
+    const all = { environmentId: id, kind: 'subject', value: 'alice', before: 1_000, until: 2_000 } as const
+    const revoke = (...revocations: Parameters<ChangeSet['keepRevocation']>[0][]) =>
+      use(({ store }) =>
+        store.change(async (changes) => {
+          for (const revocation of revocations) await changes.keepRevocation(revocation, 0)
+        }),
+      )
+    await revoke(all, { ...all, value: 'bob' })
+    await backUp()
+    await revoke(one, { ...all, before: 1_500, until: 2_500 })
+    const { revision, revocations } = await restore()
+    assert.equal(revocations, 2)
+    const found = await use(({ store }) => changesSince(store, revision - 1))
+    assert.deepEqual(found.revocations, [
+      { ...one, revision },
+      { ...all, before: 1_500, until: 2_500, revision },
+      { ...all, value: 'bob', revision },
+    ])
+  })
+
+  it('lets go of the revocations of an environment that is gone', async (t) => {
+    const { use, backUp, restore } = await installed(t)
+    await backUp()
+    const { environment } = await use(({ environments }) => environments.create('Later'))
+    const revocation = { environmentId: environment.id, kind: 'jti', value: 'one', until: 2_000 } as const
+    await use(({ store }) =>
+      store.change((changes) => changes.keepRevocation({ ...revocation, before: undefined }, 0)),
+    )
+    assert.equal((await restore()).revocations, 0)
   })
 
   it('ends what the backup or the database ends when neither of them came from the other', async (t) => {

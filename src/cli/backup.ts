@@ -45,7 +45,11 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
   const config = readConfig()
   const question = `This puts ${file} in the place of the database in ${config.dataDir}: what was made since is gone then.`
   await confirm(question, { yes })
-  const { revision, replaced, renewed, ...told } = await restoreInstallation(config, file, systemSeams)
+  const { revision, replaced, renewed, revocations, ...told } = await restoreInstallation(
+    config,
+    file,
+    systemSeams,
+  )
   const ended = told.ended.map(({ table, id, label, end, at }) => ({
     kind: NAMES[table],
     id,
@@ -61,6 +65,7 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
         replaced,
         ended: ended.map(({ at, ...end }) => ({ ...end, at: toSeconds(at) })),
         vanished,
+        revocations,
         renewed: renewed.map(({ environmentId, algorithm, kid }) => ({ environmentId, algorithm, kid })),
       }),
     )
@@ -73,6 +78,7 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
     )
     print('revoked after the backup may be alive again: look through `jeton keys list`.')
   }
+  if (revocations > 0) print(`Revocations of tokens that were taken over: ${revocations}`)
   for (const { environmentId, algorithm, kid } of renewed) {
     print(`No ${algorithm} key of ${environmentId} was left to sign; a new one does: ${kid}`)
   }

@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { z } from 'zod'
-import { ENDING_TABLES, type EndingTable, type Replaced, type Row, revisionOf } from './replaced.ts'
+import { CARRIED_TABLES, type EndingTable, type Replaced, type Row, revisionOf } from './replaced.ts'
 
 /**
  * By what a row is found again, and the moments that end it. An end that does not stand here is undone by a restore.
@@ -41,14 +41,14 @@ const period = z.object({
 
 /**
  * Takes over what no restore may undo: every end that the replaced database knows and the backup does not, signing keys
- * as they stand, keys that were revoked, and a revision above both, which every row gets.
+ * as they stand, keys and tokens that were revoked, and a revision above both, which every row gets.
  *
  * @param database the backup, in this program's schema, within a transaction
  */
 export function carryOver(database: DatabaseSync, replaced: Replaced | undefined) {
   const ended: Ended[] = []
   const vanished: Vanished[] = []
-  const { environment = [], api_key = [], signing_key = [] } = replaced?.rows ?? {}
+  const { environment = [], api_key = [], signing_key = [], revocation = [] } = replaced?.rows ?? {}
   for (const row of environment) carry('environment', row, false)
   for (const row of api_key) carry('api_key', row, typeof row.revoked_at === 'number')
   for (const [environmentId, rows] of Map.groupBy(signing_key, (row) => row.environment_id ?? null)) {
@@ -58,7 +58,8 @@ export function carryOver(database: DatabaseSync, replaced: Replaced | undefined
       if (kinship === 'descendant') takePeriod(database, row)
     }
   }
-  return { ended, vanished, revision: countUp(database, replaced) }
+  const revocations = carryRevocations(database, revocation)
+  return { ended, vanished, revocations, revision: countUp(database, replaced) }
 
   function carry(table: EndingTable, row: Row, keeps: boolean): void {
     if (has(database, table, row)) ended.push(...endAgain(database, table, row))
@@ -88,6 +89,28 @@ function takePeriod(database: DatabaseSync, row: Row): void {
   database
     .prepare(`update signing_key set signs_from = ?, signs_until = ?, verifies_until = ? where ${sql}`)
     .run(signs_from, signs_until, verifies_until, ...values)
+}
+
+const revokedTokens = z.object({
+  environment_id: z.string(),
+  kind: z.string(),
+  value: z.string(),
+  before: z.number().nullable(),
+  until: z.number(),
+})
+
+// Revocations only ever grow, so that the later of two moments is the one that counts.
+function carryRevocations(database: DatabaseSync, rows: readonly Row[]): number {
+  const statement = database.prepare(`
+    insert into revocation (environment_id, kind, value, "before", until, revision)
+    select $environment_id, $kind, $value, $before, $until, 0
+    where exists (select 1 from environment where id = $environment_id)
+    on conflict (environment_id, kind, value) do update
+    set "before" = max("before", excluded."before"), until = max(until, excluded.until)
+    where excluded."before" > "before" or excluded.until > until`)
+  return rows
+    .map((row) => revokedTokens.safeParse(row).data)
+    .reduce((count, row) => count + Number(row === undefined ? 0 : statement.run(row).changes), 0)
 }
 
 function has(database: DatabaseSync, table: EndingTable, row: Row): boolean {
@@ -124,7 +147,7 @@ function countUp(database: DatabaseSync, replaced: Replaced | undefined): number
   const other = lost ? own + UNKNOWN_CHANGES : (replaced?.revision ?? 0)
   const revision = Math.max(own, other) + 1
   database.prepare('update revision set value = ?').run(revision)
-  for (const table of ENDING_TABLES) database.prepare(`update ${table} set revision = ?`).run(revision)
+  for (const table of CARRIED_TABLES) database.prepare(`update ${table} set revision = ?`).run(revision)
   return revision
 }
 

@@ -9,6 +9,10 @@ import { hasTable } from './sqlite-file.ts'
 export const ENDING_TABLES = ['environment', 'api_key', 'signing_key'] as const
 export type EndingTable = (typeof ENDING_TABLES)[number]
 
+/** The tables whose rows a restore carries over, and shows to every process as new. */
+export const CARRIED_TABLES = [...ENDING_TABLES, 'revocation'] as const
+type CarriedTable = (typeof CARRIED_TABLES)[number]
+
 /** A row by its columns, as SQLite gives it. */
 export type Row = Readonly<Record<string, SQLOutputValue>>
 
@@ -17,7 +21,7 @@ export interface Replaced {
   /** Whether all of it could be read. */
   readonly whole: boolean
   readonly revision: number | undefined
-  readonly rows: Readonly<Record<EndingTable, readonly Row[]>>
+  readonly rows: Readonly<Record<CarriedTable, readonly Row[]>>
 }
 
 /**
@@ -31,13 +35,13 @@ export function readReplaced(path: string): Replaced | undefined {
   if (!existsSync(path)) return undefined
   let whole = true
   let revision: number | undefined
-  const rows: Record<EndingTable, Row[]> = { environment: [], api_key: [], signing_key: [] }
+  const rows: Record<CarriedTable, Row[]> = { environment: [], api_key: [], signing_key: [], revocation: [] }
   asFarAsItGoes(() => {
     const database = openDatabase(path)
     asFarAsItGoes(() => {
       revision = revisionOf(database)
     })
-    for (const table of ENDING_TABLES) {
+    for (const table of CARRIED_TABLES) {
       asFarAsItGoes(() => {
         for (const row of rowsOf(database, table)) rows[table].push(row)
       })
@@ -67,6 +71,6 @@ export function revisionOf(database: DatabaseSync): number | undefined {
   return row && z.object({ value: z.number() }).parse(row).value
 }
 
-function rowsOf(database: DatabaseSync, table: EndingTable): Iterable<Row> {
+function rowsOf(database: DatabaseSync, table: CarriedTable): Iterable<Row> {
   return hasTable(database, table) ? database.prepare(`select * from ${table}`).iterate() : []
 }

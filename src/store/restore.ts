@@ -23,6 +23,8 @@ export interface Restored {
   readonly ended: readonly Ended[]
   /** What was made after the backup, and is gone. */
   readonly vanished: readonly Vanished[]
+  /** How many revocations of tokens were made since the backup, and count again. */
+  readonly revocations: number
 }
 
 /**

@@ -9,6 +9,7 @@ export async function changesSince(store: Pick<Store, 'readChanges'>, since: num
     environments: parts.flatMap(({ environments = [] }) => environments),
     apiKeys: parts.flatMap(({ apiKeys = [] }) => apiKeys),
     signingKeys: parts.flatMap(({ signingKeys = [] }) => signingKeys),
+    revocations: parts.flatMap(({ revocations = [] }) => revocations),
     adminKeys: parts.flatMap(({ adminKeys = [] }) => adminKeys),
   }
 }
