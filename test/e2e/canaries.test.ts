@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createCanaries } from '../helpers/canaries.ts'
 import { startServer } from '../helpers/process.ts'
-import { createClient, doEverythingWrong, mintEverything, sendNoHttp, useAdminApi } from './canary-calls.ts'
+import {
+  createClient,
+  doEverythingWrong,
+  judgeEverything,
+  mintEverything,
+  sendNoHttp,
+  useAdminApi,
+} from './canary-calls.ts'
 import { installed, startWrong, useCommandLine } from './canary-commands.ts'
 import { ADMIN_KEY, CANARY, SHORT_CANARY } from './canary-values.ts'
 
@@ -25,7 +32,8 @@ describe('a secret', () => {
     })
     const client = createClient(server.url, canaries)
     const secrets = await useAdminApi(client, canaries)
-    await mintEverything(client, canaries, secrets)
+    const tokens = await mintEverything(client, canaries, secrets)
+    await judgeEverything(client, secrets, tokens)
     await doEverythingWrong(client, secrets)
     await sendNoHttp(server.url, secrets.secretKey, canaries)
     await useCommandLine(installation, canaries, server.url)

@@ -8,7 +8,6 @@ import { ADMIN_KEY, CANARY, madeEnvironment, SHORT_CANARY } from './canary-value
 const madeKey = z.object({ key: z.object({ id: z.string() }), secretKey: z.string() })
 const madePair = z.object({ keyId: z.string(), secretKey: z.string() })
 const leakedKey = z.object({ successor: madeKey })
-const iceServers = z.object({ iceServers: z.array(z.object({ credential: z.string() })) })
 const openApi = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) })
 
 interface Call {
@@ -111,8 +110,9 @@ export async function useAdminApi({ admin }: Client, canaries: Canaries) {
   }
 }
 
-/** Mints a token of each format, in every way that there is. */
+/** Mints a token of each format, in every way that there is, and gives them. */
 export async function mintEverything({ send }: Client, canaries: Canaries, { secretKey, keyId }: Secrets) {
+  const tokens: string[] = []
   const headers = { authorization: `Bearer ${secretKey}` }
   const token = (answer: string) => z.object({ token: z.string() }).parse(JSON.parse(answer)).token
   const minted: [string, object, (answer: string) => string][] = [
@@ -130,18 +130,38 @@ export async function mintEverything({ send }: Client, canaries: Canaries, { sec
     const shown = (answer: string) => [tokenOf(answer), ...credentialsOf(answer)]
     const { status, answer } = await send('POST', path, { body, headers }, shown)
     assert.equal(status, 200, `${path}: ${answer}`)
+    tokens.push(tokenOf(answer))
     canaries.plantToken(`the token of ${path}`, tokenOf(answer))
     for (const credential of credentialsOf(answer)) canaries.plant('a TURN credential', credential)
   }
   const turn = await send('GET', '/v1/turn/credentials?subject=alice', { headers }, credentialsOf)
   assert.equal(turn.status, 200, turn.answer)
   for (const credential of credentialsOf(turn.answer)) canaries.plant('a TURN credential', credential)
+  return tokens
 }
 
+/** Has tokens judged and revoked, good ones and broken ones. */
+export async function judgeEverything({ send }: Client, { secretKey }: Secrets, tokens: readonly string[]) {
+  const headers = { authorization: `Bearer ${secretKey}` }
+  const form = { ...headers, 'content-type': 'application/x-www-form-urlencoded' }
+  for (const token of tokens.flatMap((good) => [good, `ek_${good}`, `${good}A`, good.slice(0, -1)])) {
+    const calls = [
+      await send('POST', '/v1/verify', { headers, body: { token } }, credentialsOf),
+      await send('POST', '/v1/introspect', { headers: form, body: `token=${token}` }, credentialsOf),
+      await send('POST', '/v1/revoke', { headers: form, body: `token=${token}` }),
+    ]
+    assert.deepEqual(
+      calls.map(({ status }) => status),
+      [200, 200, 200],
+    )
+    await send('POST', '/v1/revocations', { headers, body: { jti: token } })
+  }
+  assert.equal((await send('GET', '/v1/revocations', { headers })).status, 200)
+}
+
+/** Those in an answer that shows them by right: to who asked for them, or in the claims of a token that holds them. */
 function credentialsOf(answer: string): string[] {
-  if (!answer.startsWith('{')) return []
-  const found = iceServers.safeParse(JSON.parse(answer))
-  return found.success ? found.data.iceServers.map(({ credential }) => credential) : []
+  return [...answer.matchAll(/"credential":"([^"]+)"/g)].map(([, credential = '']) => credential)
 }
 
 /** Sends secrets to where they do not belong: every place of every request that there is. */
