@@ -75,7 +75,7 @@ async function putInPlace(config: Config, file: string, seams: Seams): Promise<R
 
 // The database that was replaced may tell that a key has ended, and no longer which one took its place.
 async function renew(config: Config, seams: Seams): Promise<readonly SigningKeyState[]> {
-  const { store, signingKeyRotation, close } = await openInstallation(config, seams)
+  const { store, signingKeyRotation, close } = await openExisting(config, seams)
   try {
     return await renewSigningKeys({ store, signingKeyRotation, seams })
   } finally {

@@ -108,6 +108,19 @@ describe('a restore', () => {
     assert.equal((await signers())[0], key.kid)
   })
 
+  it('still tells that a signing secret was handed out after the backup', async (t) => {
+    const { DATA_DIR, keys, backUp, restore } = await installed(t)
+    await backUp()
+    const database = new DatabaseSync(join(DATA_DIR, 'jeton.db'))
+    database.exec('update signing_key set exported_at = 1')
+    database.close()
+    await restore()
+    assert.deepEqual(
+      (await keys()).map((key) => key.exportedAt),
+      [1, 1],
+    )
+  })
+
   it('keeps a key that was imported after the backup', async (t) => {
     const { backUp, restore, importKey, signers } = await installed(t)
     await importKey('theirs')

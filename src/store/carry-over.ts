@@ -55,7 +55,9 @@ export function carryOver(database: DatabaseSync, replaced: Replaced | undefined
     const kinship = kinshipOf(database, environmentId, rows)
     for (const row of rows) {
       carry('signing_key', row, kinship !== 'stranger')
-      if (kinship === 'descendant') takePeriod(database, row)
+      // A roll back takes an end back, and starting a successor at once brings its beginning forward. Ends alone could
+      // leave neither of the two keys to sign.
+      if (kinship === 'descendant') takeOver(database, 'signing_key', row)
     }
   }
   const revocations = carryRevocations(database, revocation)
@@ -79,16 +81,6 @@ function kinshipOf(database: DatabaseSync, environmentId: SQLOutputValue, told: 
   if (shared.length === 0) return 'stranger'
   const tellsPeriods = told.every((row) => period.safeParse(row).success)
   return shared.length === known.length && tellsPeriods ? 'descendant' : 'relative'
-}
-
-// A roll back takes an end back, and starting a successor at once brings its beginning forward. Ends alone would leave
-// neither of the two keys to sign.
-function takePeriod(database: DatabaseSync, row: Row): void {
-  const { sql, values } = identityOf('signing_key', row)
-  const { signs_from, signs_until, verifies_until } = period.parse(row)
-  database
-    .prepare(`update signing_key set signs_from = ?, signs_until = ?, verifies_until = ? where ${sql}`)
-    .run(signs_from, signs_until, verifies_until, ...values)
 }
 
 const revokedTokens = z.object({
@@ -130,13 +122,18 @@ function endAgain(database: DatabaseSync, table: EndingTable, row: Row): Ended[]
   })
 }
 
+/** Puts a row of the replaced database into the backup, in the place of its like if there is one. */
 function takeOver(database: DatabaseSync, table: EndingTable, row: Row): boolean {
   if (!has(database, 'environment', { id: row.environment_id ?? null })) return false
   const known = database.prepare('select name from pragma_table_info(?)').all(table)
   const columns = known.map(({ name }) => String(name)).filter((name) => name in row)
   const places = columns.map(() => '?').join(', ')
+  const anew = columns.map((column) => `${column} = excluded.${column}`).join(', ')
   database
-    .prepare(`insert into ${table} (${columns.join(', ')}) values (${places})`)
+    .prepare(
+      `insert into ${table} (${columns.join(', ')}) values (${places})
+      on conflict (${ENDINGS[table].identity.join(', ')}) do update set ${anew}`,
+    )
     .run(...columns.map((column) => row[column] ?? null))
   return true
 }
