@@ -8,6 +8,8 @@ import type { Canaries } from '../helpers/canaries.ts'
 import { run, temporaryFolder } from '../helpers/process.ts'
 import { ADMIN_KEY, CANARY, madeEnvironment } from './canary-values.ts'
 
+const exportedKey = z.object({ k: z.string() })
+
 type Installed = Awaited<ReturnType<typeof installed>>
 
 /** A data folder with one environment and a generated master key. */
@@ -22,7 +24,7 @@ export async function installed(t: TestContext, canaries: Canaries) {
     canaries.record(`what jeton ${args[0]} ${args[1]} printed`, ended.stdout + ended.stderr)
     return ended
   }
-  // The answers that show a secret are the ones of these two.
+  // The answers that show a secret are the ones of these, which are not looked through.
   const making = async (args: readonly string[]) =>
     (await run('cli/jeton.ts', [...args, '--json'], { DATA_DIR })).stdout
   const made = madeEnvironment.parse(JSON.parse(await making(['environments', 'create', 'By command'])))
@@ -31,6 +33,11 @@ export async function installed(t: TestContext, canaries: Canaries) {
   const key = z.object({ secretKey: z.string() })
   const { secretKey } = key.parse(JSON.parse(await making(['keys', 'create', '--environment', id])))
   canaries.plantKey('a secret key that the command line made', secretKey)
+  const ofTheEnvironment = ['signing-keys', 'list', '--environment', id, '--json']
+  const [kid = ''] = /sig_\w+/.exec((await run('cli/jeton.ts', ofTheEnvironment, { DATA_DIR })).stdout) ?? []
+  const exporting = ['signing-keys', 'export', '--environment', id, '--kid', kid, '--yes']
+  const { k } = exportedKey.parse(JSON.parse((await run('cli/jeton.ts', exporting, { DATA_DIR })).stdout))
+  canaries.plant('an HS256 secret that was handed out', Buffer.from(k, 'base64url'))
   const recordData = (when: string) => {
     const masterKeys = readFileSync(join(DATA_DIR, 'master.key'), 'utf8').split(/\s/).filter(Boolean)
     for (const masterKey of masterKeys) canaries.plant('the master key', Buffer.from(masterKey, 'base64'))
@@ -74,7 +81,19 @@ export async function useCommandLine(
   const asking = ['create-token', '--api-key', keyId, '--api-secret', secretKey, '--url', url]
   const token = await run('cli/jeton.ts', [...asking, '--peer-id', 'a', '--group-id', 'b'], {})
   canaries.plantToken('the token that the command line asked for', token.stdout.trim())
+  const ended = await Promise.all(
+    [
+      ['token', 'inspect', token.stdout.trim()],
+      ['token', 'inspect', `${token.stdout.trim()}.${secretKey}`],
+      ['token', 'explain', token.stdout.trim(), '--json'],
+    ].map((args) => jeton(args)),
+  )
+  assert.deepEqual(
+    ended.map(({ stderr }) => stderr),
+    ['', '', ''],
+  )
   const wrong = [
+    ['token', 'explain', secretKey, '--environment', id],
     [...asking, '--peer-id', 'a', '--group-id', CANARY.repeat(3)],
     [...importing, '--format', 'user', '--kid', 'theirs', '--secret-file', secretFile],
     [...importing, '--format', 'peer', '--kid', 'wrong', '--secret-file', secretFile],
