@@ -95,6 +95,15 @@ export async function useAdminApi({ admin }: Client, canaries: Canaries) {
     secretOf(made.successor),
   )
   const pair = await making(`${keys}/rotate`, { graceSeconds: 3_600 }, madePair, secretOf)
+  const own = { kind: 'secret', localSigning: true }
+  const signing = await making(keys, own, madeKey, secretOf)
+  await making(`/v1/keys/${signing.key.id}/rotate`, {}, madeKey, secretOf)
+  const importedSecret = 'imported-secret-9f86d081884c7d659a2feaa0c55ad015'
+  canaries.plant('the imported HS256 secret', importedSecret)
+  const signingKeys = `/v1/environments/${id}/signing-keys`
+  await admin('POST', `${signingKeys}/import`, { kid: 'theirs', format: 'user', secret: importedSecret })
+  await admin('POST', `${signingKeys}/rotate`)
+  await admin('GET', signingKeys)
   const ended = await making(keys, { kind: 'secret' }, madeKey, secretOf)
   await admin('POST', `/v1/keys/${ended.key.id}/revoke`)
   await admin('POST', `/v1/environments/${id}/archive`)

@@ -137,12 +137,16 @@ function createCaller(url: string, mark: string, address: string) {
     await change(id, 1)
     const pair = await call(newPair, 'POST', `/v1/environments/${id}/keys/rotate`, { graceSeconds: 3_600 })
     keyIs(first.keyId, (key) => key.successorId === pair.keyId && key.expiresAt !== undefined)
+    await call(anything, 'POST', `/v1/environments/${id}/signing-keys/rotate`, {})
+    promised.push(
+      ({ signingKeys }) => signingKeys.filter(({ environmentId }) => environmentId === id).length === 4,
+    )
     await succeed(rotated, 0)
     await succeed(graced, 3_600)
     const { successor } = await call(leaked, 'POST', `/v1/keys/${leaking}/report-leak`, { action: 'rotate' })
     keyIs(leaking, (key) => key.exposedAt !== undefined && key.successorId === successor?.key.id)
     await limit(ending)
-    await call(anything, 'POST', `/v1/keys/${ending}/revoke`, {})
+    await call(anything, 'POST', `/v1/keys/${ending}/revoke`, { tokens: true })
     keyIs(ending, (key) => key.revokedAt !== undefined)
     await change(id, 2)
     mintsWith = undefined
@@ -218,7 +222,7 @@ async function send(url: string, method: string, path: string, body: object, mor
 }
 
 /** Fails for anything that only half of a call would leave. */
-function refuseHalves({ environments, apiKeys, signingKeys }: Everything): void {
+function refuseHalves({ environments, apiKeys, signingKeys, revocations }: Everything): void {
   for (const { id, createdAt, settings, turn, signingAlgorithm } of environments) {
     const keys = apiKeys.filter((key) => key.environmentId === id)
     const first = keys.filter((key) => key.name === undefined && !isSuccessor(key, keys))
@@ -226,12 +230,27 @@ function refuseHalves({ environments, apiKeys, signingKeys }: Everything): void 
     assert.ok(first.every((key) => key.createdAt === createdAt))
     const [one, other] = first.map((key) => key.successorId === undefined)
     assert.equal(one, other, 'one key of a pair was rotated without the other')
-    const algorithms = signingKeys.filter((key) => key.environmentId === id).map(({ algorithm }) => algorithm)
-    assert.deepEqual(algorithms.toSorted(), ['EdDSA', 'HS256'])
+    refuseHalfRotation(signingKeys.filter((key) => key.environmentId === id))
     const count = settings.subjectLimit?.count
     assert.deepEqual(turn?.urls, count === undefined ? undefined : [`turn:server-${count}`])
     assert.equal(signingAlgorithm, count === undefined ? undefined : count === 1 ? 'EdDSA' : 'HS256')
     for (const key of keys) refuseHalfOfKey(key, keys)
+  }
+  // Those that were limited are the ones that are revoked together with their tokens.
+  const ended = apiKeys.filter(({ grant, revokedAt }) => grant !== undefined && revokedAt !== undefined)
+  assert.deepEqual(revocations.map(({ value }) => value).toSorted(), ended.map(({ id }) => id).toSorted())
+}
+
+// Both algorithms are rotated together: a successor for each, and an end for each that it succeeds.
+function refuseHalfRotation(keys: Everything['signingKeys']): void {
+  const successors = keys.filter(({ createdAt, signsFrom }) => signsFrom > createdAt)
+  for (const algorithm of ['EdDSA', 'HS256']) {
+    const own = keys.filter((key) => key.algorithm === algorithm)
+    assert.equal(own.length, successors.length === 0 ? 1 : 2)
+    const [successor] = successors.filter((key) => key.algorithm === algorithm)
+    for (const key of own) {
+      if (key !== successor) assert.equal(key.signsUntil, successor?.signsFrom, 'half of a rotation')
+    }
   }
 }
 
