@@ -11,9 +11,10 @@ import { archivedRefusal } from '../formats/claim-rules.ts'
 import type { Claims } from '../formats/format.ts'
 import { type Accepted, tryClaims } from '../formats/judgement.ts'
 import { readToken, signatureInvalid, tryKey } from '../formats/presented.ts'
+import type { PublishableKey } from '../keys/held-key.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Seams } from '../seams.ts'
-import type { ApiKey, Environment } from '../store/store.ts'
+import type { Environment } from '../store/store.ts'
 import { accessOf, tryAccess, tryPublishableKey } from './publishable-key.ts'
 import type { Revocations } from './revocations.ts'
 
@@ -113,7 +114,7 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
 
 function tryKeyAlone(
   { id, archivedAt }: Environment,
-  key: ApiKey | undefined,
+  key: PublishableKey | undefined,
   { ask }: Question,
   trial: Trial,
 ): Refusal | undefined {
@@ -141,7 +142,7 @@ function admitToken({ id }: Environment, accepted: Accepted, { checks }: Trial):
 }
 
 // What the key carries is told in the words of a channels token, so that a server can judge both alike from here on.
-function admitKey({ id }: Environment, key: ApiKey | undefined, { checks }: Trial): Allowed {
+function admitKey({ id }: Environment, key: PublishableKey | undefined, { checks }: Trial): Allowed {
   if (key === undefined) throw new Error('The gate was asked about nothing')
   const { channels, actions: permissions } = accessOf(key)
   return {

@@ -3,13 +3,14 @@ import { admitsOrigin } from '../domain/origin.ts'
 import type { Refusal, Trial } from '../domain/verdict.ts'
 import { type Ask, notForFormat, type Question } from '../formats/ask.ts'
 import { tryChannelAsk } from '../formats/permissions.ts'
-import type { Access, ApiKey, Environment } from '../store/store.ts'
+import type { PublishableKey } from '../keys/held-key.ts'
+import type { Access, Environment } from '../store/store.ts'
 
 /** What a publishable key carries that was made without anything. */
 const NOTHING: Access = { channels: [], actions: [], allowedOrigins: [] }
 
 /** What a publishable key lets its holder do by itself. */
-export function accessOf({ access = NOTHING }: ApiKey): Access {
+export function accessOf({ access = NOTHING }: PublishableKey): Access {
   return access
 }
 
@@ -20,7 +21,7 @@ export function accessOf({ access = NOTHING }: ApiKey): Access {
  * @param now unix milliseconds
  */
 export function tryPublishableKey(
-  key: ApiKey | undefined,
+  key: PublishableKey | undefined,
   { id }: Environment,
   { origin }: Question,
   now: number,
@@ -39,7 +40,7 @@ export function tryPublishableKey(
 }
 
 /** Tries what a publishable key lets its holder do without a token. */
-export function tryAccess(key: ApiKey, ask: Ask | undefined, trial: Trial): Refusal | undefined {
+export function tryAccess(key: PublishableKey, ask: Ask | undefined, trial: Trial): Refusal | undefined {
   const { channels, actions } = accessOf(key)
   return (
     trial.hold('access', channels.length === 0 ? namesOnly : undefined) ??
@@ -62,7 +63,7 @@ const namesOnly: Refusal = {
     'The publishable key carries no channels: it names its environment, and lets nobody in without a token.',
 }
 
-function stateRefusal(key: ApiKey, now: number): Refusal | undefined {
+function stateRefusal(key: PublishableKey, now: number): Refusal | undefined {
   const state = stateOf(key, now)
   if (state === 'active') return undefined
   const detail = state === 'revoked' ? 'The publishable key was revoked.' : 'The publishable key has expired.'

@@ -1,13 +1,14 @@
 import { timingSafeEqual } from 'node:crypto'
 import { digestOfKey, type KeyKind, kindOfKey } from '../domain/api-key.ts'
 import { JetonError } from '../domain/errors.ts'
-import { type Ceiling, ceilingOf, type Grant } from '../domain/grant.ts'
+import { type Ceiling, ceilingOf } from '../domain/grant.ts'
 import { isAlive, stateOf } from '../domain/key-life.ts'
 import type { Format } from '../formats/format.ts'
 import type { JudgingKey } from '../formats/presented.ts'
 import type { Seams } from '../seams.ts'
 import type { ApiKey, ChangedRows, Environment, Store } from '../store/store.ts'
 import type { Follower } from './follower.ts'
+import { grantOf, type HeldKey, holdKey, openPublishableKey, type PublishableKey } from './held-key.ts'
 import { openLocalVerifier } from './local-signing.ts'
 import { once } from './once.ts'
 import type { Sealer } from './sealing.ts'
@@ -23,7 +24,7 @@ export interface Credentials {
 
 /** A secret key that is alive, with its environment and what it may do. */
 export interface Caller {
-  readonly key: ApiKey
+  readonly key: HeldKey
   readonly environment: Environment
   readonly ceiling: Ceiling
 }
@@ -59,11 +60,11 @@ export interface Keyring {
    */
   verifier(environment: Environment, kid: string): TokenVerifier | undefined
   /** The publishable key of this text, whatever its state; `undefined` when there is none. */
-  publishableKey(text: string): ApiKey | undefined
+  publishableKey(text: string): PublishableKey | undefined
   /** Makes credentials for the environment's TURN server; `undefined` when it has none. */
   turn(environment: Environment): Turn | undefined
   /** Notes durably that a browser sent this secret key. */
-  flagExposed(key: ApiKey): Promise<void>
+  flagExposed(key: HeldKey): Promise<void>
   /**
    * The public keys that an environment's JWKS holds now: none when it is archived, since nothing of it is let in;
    * `undefined` when there is no such environment.
@@ -72,7 +73,7 @@ export interface Keyring {
   /** Whether every environment that mints has a key that may sign now. */
   canSign(): boolean
   /** Every secret and publishable key that lives now, those of archived environments aside. */
-  livingKeys(): Iterable<ApiKey>
+  livingKeys(): Iterable<HeldKey>
 }
 
 interface KeyringDeps {
@@ -92,7 +93,7 @@ const UNLIMITED = ceilingOf({})
 
 export function createKeyring({ store, follower, sealer, seams, adminKeys }: KeyringDeps): Keyring {
   const environments = new Map<string, Environment>()
-  const keysByDigest = new Map<string, ApiKey>()
+  const keysByDigest = new Map<string, HeldKey>()
   /** By id: the secret keys whose holders sign by themselves. */
   const localKeys = new Map<string, ApiKey>()
   const localVerifiers = new WeakMap<
@@ -101,7 +102,8 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
   >()
   const signers = createSigners(sealer)
   const turns = new WeakMap<Environment, Turn>()
-  const ceilings = new WeakMap<Grant, Ceiling>()
+  const ceilings = new WeakMap<HeldKey, Ceiling>()
+  const publishableKeys = new WeakMap<HeldKey, PublishableKey>()
   const configuredAdmins = adminKeys.map(digestOfKey)
   let storedAdmins: readonly string[] = []
 
@@ -134,7 +136,8 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     return {
       key,
       environment,
-      ceiling: key.grant === undefined ? UNLIMITED : once(ceilings, key.grant, ceilingOf),
+      ceiling:
+        key.grantJson === undefined ? UNLIMITED : once(ceilings, key, (used) => ceilingOf(grantOf(used))),
     }
   }
 
@@ -173,9 +176,9 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     return verifier
   }
 
-  function publishableKey(text: string): ApiKey | undefined {
+  function publishableKey(text: string): PublishableKey | undefined {
     const key = keysByDigest.get(digestOfKey(text))
-    return key?.kind === 'publishable' ? key : undefined
+    return key?.kind === 'publishable' ? once(publishableKeys, key, openPublishableKey) : undefined
   }
 
   function turn(environment: Environment): Turn | undefined {
@@ -183,7 +186,7 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     return once(turns, environment, (used) => openTurn(used, sealer))
   }
 
-  async function flagExposed(key: ApiKey): Promise<void> {
+  async function flagExposed(key: HeldKey): Promise<void> {
     if (key.exposedAt !== undefined) return
     await store.change(async (changes) => {
       // Asked again inside: another process may have been first, and the first time stays.
@@ -196,7 +199,8 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
   function take(rows: ChangedRows): void {
     for (const environment of rows.environments ?? []) environments.set(environment.id, environment)
     for (const key of rows.apiKeys ?? []) {
-      keysByDigest.set(key.digest, key)
+      const environmentId = environments.get(key.environmentId)?.id ?? key.environmentId
+      keysByDigest.set(key.digest, holdKey(key, environmentId))
       if (key.sealedSecret !== undefined) localKeys.set(key.id, key)
     }
     for (const key of rows.signingKeys ?? []) signers.put(key)
@@ -216,7 +220,7 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     )
   }
 
-  function* livingKeys(): Generator<ApiKey> {
+  function* livingKeys(): Generator<HeldKey> {
     const now = seams.now()
     for (const key of keysByDigest.values()) {
       if (isAlive(key, now) && environments.get(key.environmentId)?.archivedAt === undefined) yield key
@@ -247,7 +251,7 @@ function wrongKind(kind: KeyKind, needed = 'a secret key (sk_…)'): JetonError 
   return new JetonError('key_kind_wrong', `This is ${NAMES[kind]} key; ${needed} is needed here.`)
 }
 
-function refuseEnded(key: ApiKey, now: number): void {
+function refuseEnded(key: HeldKey, now: number): void {
   const state = stateOf(key, now)
   if (state === 'revoked') throw new JetonError('key_revoked', 'The key was revoked.')
   if (state === 'expired') throw new JetonError('key_expired', 'The key has expired.')

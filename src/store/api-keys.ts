@@ -1,7 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import { z } from 'zod'
-import { apiKeyRow, type Schema } from './rows.ts'
+import { apiKeyFromRow, type Schema } from './rows.ts'
 import type { ApiKey, KeyPage } from './store.ts'
 
 /** How many rows one transaction touches: few enough that it holds neither the event loop nor other writers for long. */
@@ -9,7 +8,7 @@ const USES_AT_ONCE = 500
 
 export async function apiKeyOf(db: Kysely<Schema>, id: string): Promise<ApiKey | undefined> {
   const row = await db.selectFrom('apiKey').selectAll().where('id', '=', id).executeTakeFirst()
-  return row === undefined ? undefined : apiKeyRow.parse(row)
+  return row === undefined ? undefined : apiKeyFromRow(row)
 }
 
 export async function apiKeysOf(
@@ -22,7 +21,7 @@ export async function apiKeysOf(
   if (page === undefined) {
     // Made together, the secret key comes first.
     const rows = await some.orderBy('createdAt').orderBy('kind', 'desc').orderBy('id').execute()
-    return z.array(apiKeyRow).parse(rows)
+    return rows.map(apiKeyFromRow)
   }
   const { after, limit } = page
   const rest =
@@ -31,7 +30,8 @@ export async function apiKeysOf(
       : some.where(({ eb, refTuple, tuple }) =>
           eb(refTuple('createdAt', 'id'), '>', tuple(after.createdAt, after.id)),
         )
-  return z.array(apiKeyRow).parse(await rest.orderBy('createdAt').orderBy('id').limit(limit).execute())
+  const rows = await rest.orderBy('createdAt').orderBy('id').limit(limit).execute()
+  return rows.map(apiKeyFromRow)
 }
 
 export async function apiKeysMadeAt(
@@ -45,7 +45,7 @@ export async function apiKeysMadeAt(
     .where('environmentId', '=', environmentId)
     .where('createdAt', '=', createdAt)
     .execute()
-  return z.array(apiKeyRow).parse(rows)
+  return rows.map(apiKeyFromRow)
 }
 
 export async function livingKeyNamed(
@@ -62,7 +62,7 @@ export async function livingKeyNamed(
     .where((row) => row.or([row('revokedAt', 'is', null), row('revokedAt', '>', now)]))
     .where((row) => row.or([row('expiresAt', 'is', null), row('expiresAt', '>', now)]))
     .executeTakeFirst()
-  return row === undefined ? undefined : apiKeyRow.parse(row)
+  return row === undefined ? undefined : apiKeyFromRow(row)
 }
 
 /** Writes each moment to all keys that have it at once; a later one that is there already stays. */

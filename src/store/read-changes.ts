@@ -1,7 +1,7 @@
 import { setImmediate as freeTheLoop } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { z } from 'zod'
-import { apiKeyRow, environmentRow, revocationRow, type Schema, signingKeyRow } from './rows.ts'
+import { apiKeyFromRow, environmentRow, revocationRow, type Schema, signingKeyRow } from './rows.ts'
 import type { ChangedRows } from './store.ts'
 
 /** Rows in one part: few enough that reading and checking them holds the event loop for a few milliseconds. */
@@ -20,7 +20,7 @@ export async function readChanges(
     take({ environments: z.array(environmentRow).parse(rows) })
   }
   for await (const rows of parts(db, 'apiKey', ['id'], since)) {
-    take({ apiKeys: z.array(apiKeyRow).parse(rows) })
+    take({ apiKeys: rows.map(apiKeyFromRow) })
   }
   for await (const rows of parts(db, 'signingKey', ['environmentId', 'kid'], since)) {
     take({ signingKeys: z.array(signingKeyRow).parse(rows) })

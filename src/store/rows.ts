@@ -1,14 +1,5 @@
 import { z } from 'zod'
-import type { Grant } from '../domain/grant.ts'
-import type {
-  Access,
-  AdminKey,
-  ApiKey,
-  Environment,
-  EnvironmentSettings,
-  SigningKey,
-  TurnServer,
-} from './store.ts'
+import type { AdminKey, ApiKey, Environment, EnvironmentSettings, SigningKey, TurnServer } from './store.ts'
 
 const optionalTime = z
   .number()
@@ -20,7 +11,7 @@ const optionalText = z
   .transform((value) => value ?? undefined)
 
 const algorithm = z.enum(['HS256', 'EdDSA'])
-const bytes = z.string().transform((text): Uint8Array => Buffer.from(text, 'base64url'))
+const bytes = z.string().transform(fromText)
 
 /** JSON that this program wrote, after it was checked. */
 const json = z
@@ -45,24 +36,51 @@ export const environmentRow = z
     return { ...environment, turn }
   })
 
-export const apiKeyRow = z.object({
+/** Only checked here, and converted by `apiKeyFromRow`: there may be very many of these. */
+const apiKeyRow = z.object({
   id: z.string(),
   environmentId: z.string(),
   kind: z.enum(['secret', 'publishable']),
   digest: z.string(),
   hint: z.string(),
-  text: optionalText,
-  sealedSecret: bytes.nullable().transform((value) => value ?? undefined),
-  grant: json.transform((grant): Grant | undefined => grant),
-  access: json.transform((access): Access | undefined => access),
-  name: optionalText,
+  text: z.string().nullable(),
+  sealedSecret: z.string().nullable(),
+  grant: z.string().nullable(),
+  access: z.string().nullable(),
+  name: z.string().nullable(),
   createdAt: z.number(),
-  expiresAt: optionalTime,
-  revokedAt: optionalTime,
-  exposedAt: optionalTime,
-  successorId: optionalText,
-  lastUsedAt: optionalTime,
+  expiresAt: z.number().nullable(),
+  revokedAt: z.number().nullable(),
+  exposedAt: z.number().nullable(),
+  successorId: z.string().nullable(),
+  lastUsedAt: z.number().nullable(),
 })
+
+/**
+ * Checks a row and makes it a key. Converting within the schema costs zod a closure for each value: reading 100,000 keys
+ * then takes half as long again and leaves the process 100 MB larger.
+ */
+export function apiKeyFromRow(row: unknown): ApiKey {
+  const { id, environmentId, kind, digest, hint, createdAt, ...optional } = apiKeyRow.parse(row)
+  return {
+    id,
+    environmentId,
+    kind,
+    digest,
+    hint,
+    text: optional.text ?? undefined,
+    sealedSecret: optional.sealedSecret === null ? undefined : fromText(optional.sealedSecret),
+    grant: optional.grant === null ? undefined : JSON.parse(optional.grant),
+    access: optional.access === null ? undefined : JSON.parse(optional.access),
+    name: optional.name ?? undefined,
+    createdAt,
+    expiresAt: optional.expiresAt ?? undefined,
+    revokedAt: optional.revokedAt ?? undefined,
+    exposedAt: optional.exposedAt ?? undefined,
+    successorId: optional.successorId ?? undefined,
+    lastUsedAt: optional.lastUsedAt ?? undefined,
+  }
+}
 
 export const signingKeyRow = z.object({
   environmentId: z.string(),
@@ -155,6 +173,10 @@ function turnToRow(turn: TurnServer | undefined) {
 
 export function adminKeyToRow({ digest, hint, createdAt }: AdminKey): Schema['adminKey'] {
   return { digest, hint, createdAt }
+}
+
+function fromText(text: string): Uint8Array {
+  return Buffer.from(text, 'base64url')
 }
 
 function toText(bytes: Uint8Array): string {

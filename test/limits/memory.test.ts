@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { createMemoryLimiter } from '../../src/limits/memory.ts'
+import { bytesInUse } from '../helpers/memory.ts'
 import { drivenSeams } from '../helpers/seams.ts'
 import { limiterContract } from './contract.ts'
 
@@ -10,16 +9,6 @@ limiterContract('in memory', async () => {
   const seams = drivenSeams()
   return { limiter: createMemoryLimiter(seams), advance: seams.advance }
 })
-
-// What the program may ask of V8 only with a flag.
-setFlagsFromString('--expose-gc')
-const collectGarbage: () => void = runInNewContext('gc')
-
-function bytesInUse(): number {
-  collectGarbage()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
 
 describe('the memory of the limiter', () => {
   const SUBJECTS = 1_000_000
