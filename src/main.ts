@@ -7,6 +7,7 @@ import type { FirstRun } from './keys/environments.ts'
 import type { Follower } from './keys/follower.ts'
 import { createLog, openLogStream } from './log.ts'
 import { systemSeams } from './seams.ts'
+import { giveSpareMemoryBack } from './spare-memory.ts'
 
 /** Between saying "not ready" and closing the door, so that a balancer hears it first. */
 const DRAIN_MS = 2_000
@@ -27,6 +28,7 @@ export async function serve(): Promise<void> {
   const installation = await openInstallation(config, systemSeams)
   const services = await startServices(config, installation, systemSeams, log, stream.isStalled)
   const app = await buildApp({ config, log, ...services, installation, now: systemSeams.now })
+  await giveSpareMemoryBack()
   // Before the door opens, so that no signal ends a process that is already answering ungracefully.
   const grace = closeWithGrace({ delay: EXIT_WITHIN_MS, logger: false }, async ({ signal, err }) => {
     if (err !== undefined) log.fatal({ err }, 'unexpected error')

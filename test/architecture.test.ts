@@ -16,7 +16,16 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['node:crypto'] },
   journal: { rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'], packages: [] },
   gate: {
-    rooms: ['domain', 'formats', 'gate', 'keys/follower.ts', 'keys/keyring.ts', 'seams.ts', 'store/store.ts'],
+    rooms: [
+      'domain',
+      'formats',
+      'gate',
+      'keys/follower.ts',
+      'keys/held-key.ts',
+      'keys/keyring.ts',
+      'seams.ts',
+      'store/store.ts',
+    ],
     packages: [],
   },
   mint: {
@@ -109,6 +118,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['commander', 'node:fs/promises', 'node:readline/promises', 'node:stream/consumers', 'zod'],
   },
   'seams.ts': { rooms: [], packages: ['node:crypto'] },
+  'spare-memory.ts': { rooms: [], packages: ['node:inspector/promises'] },
   'config.ts': { rooms: ['domain'], packages: ['node:crypto', 'node:fs', 'node:net', 'zod'] },
   'log.ts': {
     rooms: ['config.ts'],
@@ -144,6 +154,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'keys/follower.ts',
       'log.ts',
       'seams.ts',
+      'spare-memory.ts',
     ],
     packages: ['close-with-grace', 'node:timers/promises'],
   },
