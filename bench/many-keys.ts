@@ -7,8 +7,10 @@ import { openInstallation } from '../src/compose.ts'
 import { readConfig } from '../src/config.ts'
 import { generateApiKey } from '../src/keys/api-keys.ts'
 import { systemSeams } from '../src/seams.ts'
-import { mintForAWhile } from './load.ts'
+import type { Load } from './load.ts'
+import { alternate, type Side } from './rounds.ts'
 import { type BenchServer, type Memory, startServer } from './server.ts'
+import { median, printLine, printRounds } from './table.ts'
 
 const FEW_KEYS = 10
 /** Keys that the load uses, of all that there are. */
@@ -44,10 +46,10 @@ const running = new Set<BenchServer>()
 try {
   const few = await install(join(folder, 'few'), FEW_KEYS)
   const many = await install(join(folder, 'many'), manyKeys)
-  print(['', `${FEW_KEYS} keys`, `${manyKeys} keys`, 'difference'])
+  printLine(['', `${FEW_KEYS} keys`, `${manyKeys} keys`, 'difference'])
   await compareStarts(few, many)
   await compareUse(few, many)
-  print([broken.length === 0 ? 'Every promise was kept.' : `Broken: ${broken.join(', ')}`])
+  printLine([broken.length === 0 ? 'Every promise was kept.' : `Broken: ${broken.join(', ')}`])
   process.exitCode = broken.length === 0 ? 0 : 1
 } finally {
   for (const server of running) await server.stop()
@@ -95,7 +97,7 @@ async function compareStarts(few: Installed, many: Installed): Promise<void> {
     const [fewMs, manyMs] = [median(sides[0][clock]), median(sides[1][clock])]
     const columns = [fewMs, manyMs, manyMs - fewMs].map((ms) => `${(ms / 1000).toFixed(2)} s`)
     if (clock === 'wall') judge('start', manyMs - fewMs <= MOST_LATER_MS)
-    print([clock === 'wall' ? `start, median of ${starts}` : '  processor time', ...columns])
+    printLine([clock === 'wall' ? `start, median of ${starts}` : '  processor time', ...columns])
   }
 }
 
@@ -104,44 +106,38 @@ async function compareUse(few: Installed, many: Installed): Promise<void> {
   const idle = [await servers[0].settledMemory(), await servers[1].settledMemory()] as const
   printMemory('idle', idle)
   judge('memory', idle[1].residentMegabytes - idle[0].residentMegabytes <= MOST_MORE_MEGABYTES)
-  await compareMinting(
-    { server: servers[0], keys: few.sample, rates: [], costs: [] },
-    { server: servers[1], keys: many.sample, rates: [], costs: [] },
-  )
+  const side = (server: BenchServer, sample: readonly string[]): Side => ({
+    server,
+    load: minting(sample),
+    rates: [],
+    costs: [],
+  })
+  const sides = [side(servers[0], few.sample), side(servers[1], many.sample)] as const
+  await compareMinting(sides)
   printMemory('after the load', [await servers[0].settledMemory(), await servers[1].settledMemory()])
   for (const server of servers) await end(server)
 }
 
-interface Side {
-  readonly server: BenchServer
-  readonly keys: readonly string[]
-  /** By round: tokens a second, and the server's processor time for each token in microseconds. */
-  readonly rates: number[]
-  readonly costs: number[]
+let subjects = 0
+
+// Each key is one of the sample at random, and each token for somebody else: no limit but the key's is in the way.
+function minting(keys: readonly string[]): Omit<Load, 'url'> {
+  const next = () => {
+    subjects += 1
+    const body = JSON.stringify({ userId: `user-${subjects}`, name: 'Alice' })
+    return { path: '/auth/token', key: keys[Math.floor(Math.random() * keys.length)] ?? '', body }
+  }
+  const isRight: Load['isRight'] = (status) => status === 200
+  return { next, isRight, connections: CONNECTIONS, seconds }
 }
 
-/** One after the other, and the other one first in the next round. The first round warms both up and is not counted. */
-async function compareMinting(few: Side, many: Side): Promise<void> {
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const { server, keys, rates, costs } of round % 2 === 0 ? [few, many] : [many, few]) {
-      const before = await server.processorMs()
-      const minted = await mintForAWhile({ url: server.url, keys, connections: CONNECTIONS, seconds })
-      const spentMs = (await server.processorMs()) - before
-      if (round === 0) continue
-      rates.push(minted.tokens / minted.seconds)
-      costs.push((spentMs * 1000) / minted.tokens)
-    }
-  }
+async function compareMinting(sides: readonly [Side, Side]): Promise<void> {
+  await alternate(sides, rounds)
+  const [few, many] = sides
   printRounds('tokens/s', few.rates, many.rates)
   printRounds('processor µs a token', few.costs, many.costs)
   // As fast as with a few: no slower in the middle than those were in some round.
   judge('mint speed', median(many.rates) >= Math.min(...few.rates))
-}
-
-function printRounds(what: string, few: readonly number[], many: readonly number[]): void {
-  const ratios = many.map((value, round) => value / (few[round] ?? Number.NaN))
-  print([what, median(few).toFixed(), median(many).toFixed(), `× ${median(ratios).toFixed(3)}`])
-  print(['  of all rounds', spread(few), spread(many), `× ${spread(ratios, 3)}`])
 }
 
 async function run(env: Installed['env']): Promise<BenchServer> {
@@ -164,20 +160,9 @@ function printMemory(when: string, [few, many]: readonly [Memory, Memory]): void
     ['resident', (memory: Memory) => memory.residentMegabytes],
     ['  highest', (memory: Memory) => memory.highestMegabytes],
   ] as const) {
-    print([`${name}, ${when}`, ...[of(few), of(many), of(many) - of(few)].map((mb) => `${mb.toFixed(1)} MB`)])
+    printLine([
+      `${name}, ${when}`,
+      ...[of(few), of(many), of(many) - of(few)].map((mb) => `${mb.toFixed(1)} MB`),
+    ])
   }
-}
-
-function print([what = '', ...columns]: readonly string[]): void {
-  process.stdout.write(`${what.padEnd(28)}${columns.map((column) => column.padStart(24)).join('')}\n`)
-}
-
-function spread(values: readonly number[], digits = 0): string {
-  return `${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)}`
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length / 2
-  return ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2
 }

@@ -23,7 +23,10 @@ export interface Memory {
   readonly highestMegabytes: number
 }
 
-const MAIN = join(import.meta.dirname, '../src/main.ts')
+/** Jeton's server. */
+export const MAIN = join(import.meta.dirname, '../src/main.ts')
+/** What it is compared with. */
+export const BARE_FASTIFY = join(import.meta.dirname, 'bare-fastify.ts')
 
 const LOOK_EVERY_MS = 500
 /** As many looks with less than a megabyte between them mean that memory has settled. */
@@ -33,13 +36,16 @@ const MOST_LOOKS = 60
 const TICK_MS = 10
 
 /**
- * Starts a server with these environment variables alone, and waits until it listens.
+ * Starts a program that serves, with these environment variables alone, and waits until it listens.
  *
  * @throws Error with what it said, if it ends before
  */
-export async function startServer(env: Readonly<Record<string, string>>): Promise<BenchServer> {
+export async function startServer(
+  env: Readonly<Record<string, string>>,
+  program = MAIN,
+): Promise<BenchServer> {
   const from = performance.now()
-  const child = spawn(process.execPath, [MAIN], {
+  const child = spawn(process.execPath, [program], {
     env: { PATH: process.env.PATH, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
