@@ -1,14 +1,7 @@
-import {
-  type Check,
-  createTrial,
-  type GateCode,
-  gateCodes,
-  type Refusal,
-  type Trial,
-} from '../domain/verdict.ts'
+import { createTrial, type Refusal, type Trial } from '../domain/verdict.ts'
 import type { Question } from '../formats/ask.ts'
 import { archivedRefusal } from '../formats/claim-rules.ts'
-import type { Claims } from '../formats/format.ts'
+import { type Allowed, admitToken, type Decision, refused } from '../formats/decision.ts'
 import { type Accepted, tryClaims } from '../formats/judgement.ts'
 import { readToken, signatureInvalid, tryKey } from '../formats/presented.ts'
 import type { PublishableKey } from '../keys/held-key.ts'
@@ -24,38 +17,10 @@ export interface Presentation extends Question {
   readonly publishableKey: string | undefined
 }
 
-/** Whoever presented this may do what was asked (DESIGN 8). */
-export interface Allowed {
-  readonly allowed: true
-  /** `null` for a publishable key alone. */
-  readonly format: string | null
-  readonly environmentId: string
-  /** The secret key that minted the token; the publishable key, if it came alone. */
-  readonly keyId: string
-  /** `null` when the token is for nobody in particular; the realtime server gives the id then. */
-  readonly subject: string | null
-  /** Unix seconds; `null` for a publishable key alone. */
-  readonly expiresAt: number | null
-  /** How long a session that begins now may last, when the token says. */
-  readonly maxSessionSeconds?: number | undefined
-  readonly claims: Claims
-  readonly checks: readonly Check[]
-}
-
-export interface Refused {
-  readonly allowed: false
-  readonly code: GateCode
-  /** With which a realtime server closes the connection (WIRE 2). */
-  readonly closeCode: (typeof gateCodes)[GateCode]
-  readonly detail: string
-  /** Every rule that was tried, in order: the last one refused. */
-  readonly checks: readonly Check[]
-}
-
 /** Decides who may come in: the mirror image of the mint (DESIGN 2). */
 export interface Gate {
   /** Decides for the environment of the secret key that asks: nothing of another one is ever let in. */
-  verify(environment: Environment, presentation: Presentation): Allowed | Refused
+  verify(environment: Environment, presentation: Presentation): Decision
   /** Whether a token of this environment is alive, whatever its holder may do with it; `undefined` when it is not. */
   examine(environment: Environment, token: string): Accepted | undefined
 }
@@ -69,7 +34,7 @@ interface GateDeps {
 export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
   return { verify, examine }
 
-  function verify(environment: Environment, presentation: Presentation): Allowed | Refused {
+  function verify(environment: Environment, presentation: Presentation): Decision {
     const trial = createTrial()
     const { token, publishableKey } = presentation
     const accepted = token === undefined ? undefined : tryToken(environment, token, trial)
@@ -85,7 +50,7 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
     if (refusal !== undefined) return refused(refusal, trial)
     return accepted === undefined
       ? admitKey(environment, key, trial)
-      : admitToken(environment, accepted, trial)
+      : admitToken(environment.id, accepted, trial)
   }
 
   function examine(environment: Environment, token: string): Accepted | undefined {
@@ -125,22 +90,6 @@ function tryKeyAlone(
   )
 }
 
-function admitToken({ id }: Environment, accepted: Accepted, { checks }: Trial): Allowed {
-  const { format, keyId, subject = null, expiresAt, claims, held } = accepted
-  const maxSessionSeconds = format.maxSessionSeconds?.(held)
-  return {
-    allowed: true,
-    format: format.name,
-    environmentId: id,
-    keyId,
-    subject,
-    expiresAt,
-    ...(maxSessionSeconds === undefined ? {} : { maxSessionSeconds }),
-    claims,
-    checks,
-  }
-}
-
 // What the key carries is told in the words of a channels token, so that a server can judge both alike from here on.
 function admitKey({ id }: Environment, key: PublishableKey | undefined, { checks }: Trial): Allowed {
   if (key === undefined) throw new Error('The gate was asked about nothing')
@@ -155,8 +104,4 @@ function admitKey({ id }: Environment, key: PublishableKey | undefined, { checks
     claims: { channels, permissions },
     checks,
   }
-}
-
-function refused({ code, detail }: Refusal, { checks }: Trial): Refused {
-  return { allowed: false, code, closeCode: gateCodes[code], detail, checks }
 }

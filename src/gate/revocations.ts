@@ -1,8 +1,9 @@
+import type { Revocation } from '../domain/revocation.ts'
 import type { Identity } from '../formats/judgement.ts'
+import { createRevokedTokens, type RevokedTokens, revocationReasons } from '../formats/revoked-tokens.ts'
 import type { Follower } from '../keys/follower.ts'
 import type { Seams } from '../seams.ts'
-import type { ChangedRows, Revocation, RevocationKind } from '../store/store.ts'
-import { createRevokedTokens, type RevokedTokens } from './revoked-tokens.ts'
+import type { ChangedRows } from '../store/store.ts'
 
 /** Every revocation whose tokens could still be alive, in memory, as the follower tells of them. */
 export interface Revocations {
@@ -39,12 +40,6 @@ interface RevocationsDeps {
 /** How often what has ended is looked for, at most: each look walks over all of them. */
 const FORGET_EVERY_SECONDS = 60
 
-const REASONS = {
-  jti: 'The token was revoked.',
-  subject: 'The tokens of this subject were revoked, up to a moment that is not before this one.',
-  key: 'The tokens of the secret key were revoked, up to a moment that is not before this one.',
-} as const satisfies Record<RevocationKind, string>
-
 export function createRevocations({ follower, seams }: RevocationsDeps): Revocations {
   const byEnvironment = new Map<string, RevokedTokens>()
   const archived = new Set<string>()
@@ -56,7 +51,7 @@ export function createRevocations({ follower, seams }: RevocationsDeps): Revocat
 
   function reasonAgainst(environmentId: string, token: Identity): string | undefined {
     const kind = byEnvironment.get(environmentId)?.refusing(token)
-    return kind && REASONS[kind]
+    return kind && revocationReasons[kind]
   }
 
   function firstFreeSecond(environmentId: string, subject: string | undefined, keyId: string): number {

@@ -1,9 +1,10 @@
 import { JetonError } from '../domain/errors.ts'
+import type { Revocation } from '../domain/revocation.ts'
 import { CLOCK_LEEWAY_SECONDS } from '../formats/claim-rules.ts'
 import { lastEndOf } from '../formats/revocation.ts'
 import type { Follower } from '../keys/follower.ts'
 import type { Seams } from '../seams.ts'
-import type { ChangeSet, Revocation, Store } from '../store/store.ts'
+import type { ChangeSet, Store } from '../store/store.ts'
 
 /** Which tokens are to end. Times are unix seconds. */
 export type RevocationRequest =

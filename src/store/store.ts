@@ -1,5 +1,6 @@
 import type { Grant } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
+import type { Revocation } from '../domain/revocation.ts'
 
 /** An isolated workspace: its keys, tokens, users and usage. All times in this file are unix milliseconds. */
 export interface Environment {
@@ -97,26 +98,6 @@ export interface SigningKey {
   readonly verifiesUntil: number | undefined
   /** When its secret was last handed out, so that somebody else can mint with it. */
   readonly exportedAt: number | undefined
-}
-
-/** What tells which tokens a revocation is about. */
-export type RevocationKind = 'jti' | 'subject' | 'key'
-
-/**
- * Tokens that were ended before their time: one, or all that a subject or a secret key was issued up to a moment. Times
- * are unix seconds, as in the tokens that they are compared with.
- */
-export interface Revocation {
-  readonly environmentId: string
-  readonly kind: RevocationKind
-  /** The `jti`, the subject, or the id of the secret key. */
-  readonly value: string
-  /** The last second whose tokens are refused; `undefined` for one token. */
-  readonly before: number | undefined
-  /** From here on no token that it is about can still be alive. */
-  readonly until: number
-  /** The revision of the change that made it. */
-  readonly revision: number
 }
 
 /** An admin key that was generated at a first run. */

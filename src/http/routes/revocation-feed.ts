@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
+import { entryOf, revocationFeed as feed } from '../../formats/revocation-feed.ts'
 import type { Feed, Revocations } from '../../gate/revocations.ts'
-import type { Revocation } from '../../store/store.ts'
 import { isMatched } from '../entity-tags.ts'
 import { callerOf } from '../guard.ts'
 
@@ -26,22 +26,6 @@ const query = z.strictObject({
     .refine((seconds) => seconds <= LONGEST_WAIT_SECONDS, `must be at most ${LONGEST_WAIT_SECONDS}`)
     .default(0)
     .describe('How long to wait for something new, in seconds.'),
-})
-
-const entry = z.union([
-  z.object({ jti: z.string(), until: z.int() }),
-  z.object({ subject: z.string(), before: z.int(), until: z.int() }),
-  z.object({ keyId: z.string(), before: z.int(), until: z.int() }),
-])
-
-const feed = z.object({
-  version: z.int(),
-  snapshot: z.boolean().describe('Whether these are all entries that there are.'),
-  archived: z
-    .literal(true)
-    .optional()
-    .describe('There while the environment is archived: nothing of it is let in.'),
-  entries: z.array(entry).describe('Times are unix seconds; behind its `until` an entry says nothing more.'),
 })
 
 interface FeedOptions {
@@ -101,17 +85,4 @@ function* write({ version, snapshot, archived, revocations }: Feed): Generator<s
     yield `${from === 0 ? '' : ','}${chunk.join(',')}`
   }
   yield ']}'
-}
-
-function entryOf({ kind, value, before = 0, until }: Revocation): z.output<typeof entry> {
-  switch (kind) {
-    case 'jti':
-      return { jti: value, until }
-    case 'subject':
-      return { subject: value, before, until }
-    case 'key':
-      return { keyId: value, before, until }
-    default:
-      return kind satisfies never
-  }
 }

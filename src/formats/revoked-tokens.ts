@@ -1,5 +1,5 @@
-import type { Identity } from '../formats/judgement.ts'
-import type { Revocation, RevocationKind } from '../store/store.ts'
+import type { Revocation, RevocationKind } from '../domain/revocation.ts'
+import type { Identity } from './judgement.ts'
 
 /** The revocations of one environment, in the order in which they came. */
 export interface RevokedTokens {
@@ -20,6 +20,13 @@ export interface RevokedTokens {
   /** Forgets those whose tokens cannot be alive any more. `now` is unix seconds. */
   forget(now: number): void
 }
+
+/** Why a revocation refuses a token, in a sentence. */
+export const revocationReasons = {
+  jti: 'The token was revoked.',
+  subject: 'The tokens of this subject were revoked, up to a moment that is not before this one.',
+  key: 'The tokens of the secret key were revoked, up to a moment that is not before this one.',
+} as const satisfies Record<RevocationKind, string>
 
 const MOST_DEAD = 1_000
 
