@@ -8,7 +8,7 @@ const entry = z.union([
 ])
 
 /** What `GET /v1/revocations` answers (WIRE 5). */
-export const revocationFeed = z.object({
+export const feedSchema = z.object({
   version: z.int(),
   snapshot: z.boolean().describe('Whether these are all entries that there are.'),
   archived: z

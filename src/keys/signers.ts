@@ -4,7 +4,7 @@ import { once } from './once.ts'
 import type { Sealer } from './sealing.ts'
 import { openSignatureCheck, openSigner, type SignatureCheck, type Signer } from './signing-keys.ts'
 
-/** A public key as it stands in a JWKS (RFC 7517 §4, RFC 8037 §2). */
+/** A public key as it stands in a JWKS (RFC 7517 §4, RFC 8037 §2). `fmt` is ours; who does not know it ignores it. */
 export interface PublicJwk {
   readonly kty: string
   readonly crv: string
@@ -12,6 +12,8 @@ export interface PublicJwk {
   readonly kid: string
   readonly alg: 'EdDSA'
   readonly use: 'sig'
+  /** The one format that an imported key signs, so that whoever judges by the JWKS holds it to that as the gate does. */
+  readonly fmt?: string
 }
 
 /** The signing keys of every environment in memory, each doing what its period says. `now` is unix milliseconds. */
@@ -109,7 +111,8 @@ function choose(ring: Ring, asked: Asked, now: number): SigningKey | undefined {
 }
 
 // Member by member, so that nothing else that may lie there, least of all `d`, is ever published.
-function toPublicJwk({ kid, publicJwk = '' }: SigningKey): PublicJwk {
+function toPublicJwk({ kid, format, publicJwk = '' }: SigningKey): PublicJwk {
   const { kty, crv, x }: Pick<PublicJwk, 'kty' | 'crv' | 'x'> = JSON.parse(publicJwk)
-  return { kty, crv, x, kid, alg: 'EdDSA', use: 'sig' }
+  const fmt = format === undefined ? {} : { fmt: format }
+  return { kty, crv, x, kid, alg: 'EdDSA', use: 'sig', ...fmt }
 }

@@ -70,14 +70,15 @@ describe('the JWKS of an environment', () => {
     assert.deepEqual([kids.length, kids.includes(key.kid)], [2, true])
   })
 
-  it('has the public half of an imported key, and nothing of its seed', async (t) => {
+  it('has the public half of an imported key and the format that it is for, and nothing of its seed', async (t) => {
     const { get, environments, follower, id } = await setup(t)
     const seed = '7f'.repeat(32)
     await environments.importSigningKey({ environmentId: id, kid: 'theirs', format: peer }, `sk_${seed}`)
     await follower.refresh()
     const reply = await get()
     const found = reply.json().keys.find(({ kid }: { kid: string }) => kid === 'theirs')
-    assert.deepEqual(Object.keys(found), ['kty', 'crv', 'x', 'kid', 'alg', 'use'])
+    assert.deepEqual(Object.keys(found), ['kty', 'crv', 'x', 'kid', 'alg', 'use', 'fmt'])
+    assert.equal(found.fmt, 'peer')
     assert.equal(reply.body.includes(Buffer.from(seed, 'hex').toString('base64url')), false)
   })
 

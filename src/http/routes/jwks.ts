@@ -18,6 +18,10 @@ const jwkSet = z.object({
       kid: z.string(),
       alg: z.literal('EdDSA'),
       use: z.literal('sig'),
+      fmt: z
+        .string()
+        .optional()
+        .describe('There for an imported key: the one `fmt` whose tokens it may verify.'),
     }),
   ),
 })

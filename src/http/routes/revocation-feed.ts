@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
-import { entryOf, revocationFeed as feed } from '../../formats/revocation-feed.ts'
+import { entryOf, feedSchema } from '../../formats/revocation-feed.ts'
 import type { Feed, Revocations } from '../../gate/revocations.ts'
 import { isMatched } from '../entity-tags.ts'
 import { callerOf } from '../guard.ts'
@@ -46,7 +46,7 @@ export async function revocationFeed(
         tags: ['Gate'],
         summary: 'Follow what was revoked',
         querystring: query,
-        response: { 200: feed },
+        response: { 200: feedSchema },
       },
     },
     async (request, reply) => {
