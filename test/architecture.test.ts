@@ -28,6 +28,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: [],
   },
+  client: { rooms: ['client', 'domain', 'formats'], packages: ['jose', 'zod'] },
   mint: {
     rooms: [
       'domain',

@@ -9,6 +9,7 @@ const entry = z.union([
 
 /** What `GET /v1/revocations` answers (WIRE 5). */
 export const feedSchema = z.object({
+  environmentId: z.string().describe('Whose revocations these are: the environment of the key that asks.'),
   version: z.int(),
   snapshot: z.boolean().describe('Whether these are all entries that there are.'),
   archived: z

@@ -61,7 +61,7 @@ export async function revocationFeed(
       const found = revocations.since(id, since)
       reply.header('Cache-Control', 'private, no-cache').header('ETag', entityTag(found))
       if (isMatched(held, entityTag(found))) return reply.code(304).send()
-      return reply.type('application/json').send(Readable.from(write(found)))
+      return reply.type('application/json').send(Readable.from(write(id, found)))
     },
   )
 }
@@ -78,8 +78,11 @@ function patience(reply: FastifyReply, seconds: number): AbortSignal {
   return AbortSignal.any([gone.signal, AbortSignal.timeout(seconds * 1000)])
 }
 
-function* write({ version, snapshot, archived, revocations }: Feed): Generator<string> {
-  yield `{"version":${version},"snapshot":${snapshot},${archived ? '"archived":true,' : ''}"entries":[`
+function* write(
+  environmentId: string,
+  { version, snapshot, archived, revocations }: Feed,
+): Generator<string> {
+  yield `{"environmentId":${JSON.stringify(environmentId)},"version":${version},"snapshot":${snapshot},${archived ? '"archived":true,' : ''}"entries":[`
   for (let from = 0; from < revocations.length; from += ENTRIES_PER_CHUNK) {
     const chunk = revocations.slice(from, from + ENTRIES_PER_CHUNK).map((one) => JSON.stringify(entryOf(one)))
     yield `${from === 0 ? '' : ','}${chunk.join(',')}`
