@@ -46,16 +46,15 @@ const SHORTEST_SECRET_BYTES = 32
 const address = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
 
 const secretBytes = z
-  .union([
-    z.instanceof(Uint8Array),
-    z
-      .string()
-      .refine((text) => Buffer.from(text, 'base64url').toString('base64url') === text, 'must be base64url')
-      .transform((text) => Buffer.from(text, 'base64url')),
-  ])
+  .union([z.string(), z.instanceof(Uint8Array)], 'must be base64url or bytes')
+  .transform((secret, context) => {
+    const bytes = typeof secret === 'string' ? decode(secret) : secret
+    // A copy of its own, which nobody changes.
+    if (bytes !== undefined) return Uint8Array.from(bytes)
+    context.addIssue('must be base64url, without padding')
+    return z.NEVER
+  })
   .refine(({ length }) => length >= SHORTEST_SECRET_BYTES, `must be at least ${SHORTEST_SECRET_BYTES} bytes`)
-  // A copy of its own, which nobody changes.
-  .transform((bytes) => Uint8Array.from(bytes))
 
 const schema = z
   .strictObject({
@@ -113,4 +112,10 @@ export function readOptions({ onError, fetch, now, monotonic, ...values }: Verif
     now: now ?? Date.now,
     monotonic: monotonic ?? (() => performance.now()),
   }
+}
+
+// Only the one spelling, so that a text which is no base64url is not taken for some.
+function decode(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, 'base64url')
+  return bytes.toString('base64url') === text ? bytes : undefined
 }

@@ -97,10 +97,10 @@ export function createPublicKeys(deps: PublicKeysDeps): PublicKeys {
   function fetchSet(address: string, init: RequestInit): Promise<Response> {
     return within(PATIENCE_SECONDS, signal, async (until) => {
       const response = await deps.fetch(address, { ...init, signal: until })
-      const { status, headers } = response
       const body = await response.arrayBuffer()
-      if (status === 200) maxAgeSeconds = maxAgeOf(headers)
-      return new Response(status === 200 ? body : null, { status: status === 200 ? 200 : 502, headers })
+      if (response.status !== 200) throw new Error(`The JWKS answered ${response.status}.`)
+      maxAgeSeconds = maxAgeOf(response.headers)
+      return new Response(body)
     })
   }
 }

@@ -44,6 +44,7 @@ export function createRevocationFollower(deps: RevocationFollowerDeps): Revocati
   const waitSeconds = Math.min(LONGEST_WAIT_SECONDS, Math.floor(offlineSeconds / 2))
   const revoked = createRevokedTokens()
   let archived = false
+  let answeredLast = false
   let forgotAt = monotonic()
   // What the last answer was. Another process may have answered it than the next one, which may know of less.
   let known: { readonly version: number; readonly etag: string | null } | undefined
@@ -68,8 +69,11 @@ export function createRevocationFollower(deps: RevocationFollowerDeps): Revocati
   }
 
   async function ask(answered: (at: number) => void): Promise<number> {
-    const wait = known === undefined ? 0 : waitSeconds
+    // After an outage, whether anything is missing is to be known now and not when the next one is revoked.
+    const wait = answeredLast ? waitSeconds : 0
+    answeredLast = false
     const answeredAt = await within(wait + PATIENCE_SECONDS, signal, (until) => request(wait, until))
+    answeredLast = true
     answered(answeredAt)
     forget(answeredAt)
     return PAUSE_SECONDS
