@@ -1,12 +1,18 @@
 import { z } from 'zod'
 import { VerifierError } from './verifier-error.ts'
 
-/** An HS256 secret. Whoever holds it can also mint: keep it where secrets are kept. */
-export interface SharedSecret {
-  /** The bytes of it, or their base64url: that is what `jeton signing-keys export` prints for an environment's own key. */
-  readonly secret: string | Uint8Array
-  /** For an imported key: the one format that it signs. Without it, tokens of every format are taken. */
-  readonly format?: string | undefined
+/**
+ * An HS256 secret as `jeton signing-keys export` prints it: a JWK (RFC 7517, RFC 7518 §6.4). Whoever holds it can also
+ * mint: keep it where secrets are kept.
+ */
+export interface SecretJwk {
+  readonly kty: 'oct'
+  readonly kid: string
+  readonly alg: 'HS256'
+  /** The secret's bytes, base64url. */
+  readonly k: string
+  /** There for an imported key: the one format that it signs. */
+  readonly fmt?: string | undefined
 }
 
 /** What a verifier needs. With neither `url` nor `jwksUrl` it knows the `secrets` alone, and never asks anybody. */
@@ -21,8 +27,8 @@ export interface VerifierOptions {
   readonly feedUrl?: string | undefined
   /** A secret key of the environment that may verify (`uses: ["verify"]`). Without it, revocations are not known. */
   readonly secretKey?: string | undefined
-  /** The HS256 secrets by their `kid`, for user and channels tokens. */
-  readonly secrets?: Readonly<Record<string, SharedSecret>> | undefined
+  /** What verifies tokens that are signed with HS256, as user and channels tokens are unless told otherwise. */
+  readonly secrets?: readonly SecretJwk[] | undefined
   /**
    * How old what Jeton last said may be, in seconds: for so long it goes on without the network, and a token that was
    * revoked meanwhile is let in. 10 to 2,592,000; 300 unless said otherwise.
@@ -45,16 +51,22 @@ const SHORTEST_SECRET_BYTES = 32
 
 const address = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' })
 
-const secretBytes = z
-  .union([z.string(), z.instanceof(Uint8Array)], 'must be base64url or bytes')
-  .transform((secret, context) => {
-    const bytes = typeof secret === 'string' ? decode(secret) : secret
-    // A copy of its own, which nobody changes.
-    if (bytes !== undefined) return Uint8Array.from(bytes)
-    context.addIssue('must be base64url, without padding')
-    return z.NEVER
-  })
-  .refine(({ length }) => length >= SHORTEST_SECRET_BYTES, `must be at least ${SHORTEST_SECRET_BYTES} bytes`)
+const secretBytes = z.string().transform((text, context) => {
+  const bytes = Buffer.from(text, 'base64url')
+  // Only the one spelling, so that a text which is no base64url is not taken for some.
+  if (bytes.toString('base64url') !== text) context.addIssue('must be base64url, without padding')
+  else if (bytes.length >= SHORTEST_SECRET_BYTES) return Uint8Array.from(bytes)
+  else context.addIssue(`must be at least ${SHORTEST_SECRET_BYTES} bytes`)
+  return z.NEVER
+})
+
+const secretJwk = z.object({
+  kty: z.literal('oct'),
+  kid: z.string().min(1),
+  alg: z.literal('HS256'),
+  k: secretBytes,
+  fmt: z.string().optional(),
+})
 
 const schema = z
   .strictObject({
@@ -66,9 +78,7 @@ const schema = z
       .string()
       .regex(/^[\x21-\x7e]+$/, 'must be a secret key')
       .optional(),
-    secrets: z
-      .record(z.string().min(1), z.strictObject({ secret: secretBytes, format: z.string().optional() }))
-      .default({}),
+    secrets: z.array(secretJwk).default([]),
     offlineSeconds: z.number().min(10).max(LONGEST_OFFLINE_SECONDS).default(300),
   })
   .transform(({ url, jwksUrl, feedUrl, environmentId, secretKey, ...others }, context) => {
@@ -81,7 +91,7 @@ const schema = z
     if (feedUrl !== undefined && secretKey === undefined) {
       context.addIssue({ code: 'custom', path: ['secretKey'], message: 'is needed for the feedUrl' })
     }
-    if (jwks === undefined && Object.keys(others.secrets).length === 0) {
+    if (jwks === undefined && others.secrets.length === 0) {
       context.addIssue({ code: 'custom', path: ['url'], message: 'is needed, or jwksUrl, or secrets' })
     }
     return {
@@ -112,10 +122,4 @@ export function readOptions({ onError, fetch, now, monotonic, ...values }: Verif
     now: now ?? Date.now,
     monotonic: monotonic ?? (() => performance.now()),
   }
-}
-
-// Only the one spelling, so that a text which is no base64url is not taken for some.
-function decode(text: string): Uint8Array | undefined {
-  const bytes = Buffer.from(text, 'base64url')
-  return bytes.toString('base64url') === text ? bytes : undefined
 }

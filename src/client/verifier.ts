@@ -12,7 +12,7 @@ import { hs256Key, type VerifyingKey } from './verifying-key.ts'
 
 export type { GateCode } from '../domain/verdict.ts'
 export type { Allowed, Decision, Refused } from '../formats/decision.ts'
-export type { SharedSecret, VerifierOptions } from './options.ts'
+export type { SecretJwk, VerifierOptions } from './options.ts'
 export { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
 
 /** What a holder wants to do, as `POST /v1/verify` takes it: an action on a channel, another peer, or a model. */
@@ -53,9 +53,7 @@ export interface Verifier {
 export function createVerifier(options: VerifierOptions): Verifier {
   const { environmentId, jwksUrl, feed, secrets, ...deps } = readOptions(options)
   const closing = new AbortController()
-  const shared = new Map(
-    Object.entries(secrets).map(([kid, { secret, format }]) => [kid, hs256Key(secret, format)]),
-  )
+  const shared = new Map(secrets.map(({ kid, k, fmt }) => [kid, hs256Key(k, fmt)]))
   const following = { ...deps, signal: closing.signal }
   const keys = jwksUrl && createPublicKeys({ ...following, url: jwksUrl })
   const revocations =

@@ -13,6 +13,8 @@ export interface SecretJwk {
   readonly alg: 'HS256'
   /** The secret's bytes, base64url. */
   readonly k: string
+  /** The one format that an imported key signs, as in the JWKS. */
+  readonly fmt?: string
 }
 
 /** Hands out the secret with which an environment's HS256 tokens can be judged without asking the gate. */
@@ -53,6 +55,7 @@ export function createSigningKeyExport({ store, sealer, seams }: SigningKeyExpor
           kid,
           alg: 'HS256',
           k: Buffer.from(openSecret(key, sealer)).toString('base64url'),
+          ...(key.format === undefined ? {} : { fmt: key.format }),
         }
       }),
   }

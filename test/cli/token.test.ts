@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { jwtVerify, SignJWT } from 'jose'
+import { channels } from '../../src/formats/channels.ts'
 import { install, mint } from '../helpers/installation.ts'
 import { startServer } from '../helpers/process.ts'
 
@@ -92,6 +93,16 @@ describe('jeton signing-keys export', () => {
         ['HS256', true],
         ['EdDSA', false],
       ],
+    )
+    const identity = { environmentId: environment.id, kid: 'theirs', format: channels }
+    await use(({ environments }) =>
+      environments.importSigningKey(identity, 'a secret that is 32 bytes long, imported'),
+    )
+    const imported = JSON.parse((await jeton([...ask, 'theirs', '--yes'])).stdout)
+    // Whoever judges with it has to hold it to its format, as the gate does.
+    assert.deepEqual(
+      [imported.fmt, Buffer.from(imported.k, 'base64url').toString()],
+      ['channels', 'a secret that is 32 bytes long, imported'],
     )
     assert.match((await jeton([...ask, kidOf('EdDSA'), '--yes'])).stderr, /Only HS256 secrets/)
     assert.match((await jeton([...ask, 'sig_none', '--yes'])).stderr, /no such signing key/)

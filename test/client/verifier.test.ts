@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
+import { z } from 'zod'
 import type { AskInput } from '../../src/client/verifier.ts'
+import { ADMIN } from '../helpers/admin.ts'
 import { buildWithVerifiers, eventually, SECRETS } from '../helpers/verifier.ts'
 
 /** How long the verifiers here go on without an answer: the clock leaps. */
@@ -189,6 +191,22 @@ describe('the verifier', () => {
     }
     await archive(false)
     for (const token of [tokens.user, tokens.peer]) assert.equal(codeOf(await same(token)), 'allowed')
+  })
+
+  it('knows nothing of the keys with which backends sign by themselves, which the gate alone can judge', async (t) => {
+    const { verifier, gate, post, environmentId, seams } = await setup(t)
+    const admin = { authorization: `Bearer ${ADMIN}` }
+    const draft = { kind: 'secret', localSigning: true }
+    const made = await post(`/v1/environments/${environmentId}/keys`, draft, admin)
+    const answer = z.object({ key: z.object({ id: z.string() }), secretKey: z.string() })
+    const { key, secretKey } = answer.parse(made.json())
+    const token = await new SignJWT({ sub: 'alice', channels: [], permissions: [] })
+      .setProtectedHeader({ alg: 'HS256', kid: key.id })
+      .setIssuedAt(Math.floor(seams.now() / 1000))
+      .setExpirationTime(Math.floor(seams.now() / 1000) + 60)
+      .sign(Buffer.from(secretKey))
+    assert.equal(codeOf(await gate(token)), 'allowed')
+    assert.equal(codeOf(await verifier.check(token)), 'signing_key_unknown')
   })
 
   it('answers about whatever a stranger sends, and never throws or lets it in', async (t) => {

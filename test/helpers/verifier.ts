@@ -8,6 +8,7 @@ import {
 } from '../../src/client/verifier.ts'
 import { channels } from '../../src/formats/channels.ts'
 import { user } from '../../src/formats/user.ts'
+import { ADMIN } from './admin.ts'
 import { build } from './app.ts'
 
 /** Secrets that stand for those of an environment: imported, so that a test can sign with them as well. */
@@ -24,7 +25,7 @@ export async function buildWithVerifiers(t: TestContext) {
   const verifiers: Verifier[] = []
   // Before the service: it waits for those who poll it.
   t.after(() => Promise.all(verifiers.map((verifier) => verifier.close())))
-  const service = await build(t, { RATE_LIMIT_SUBJECT: '1000/1m' })
+  const service = await build(t, { RATE_LIMIT_SUBJECT: '1000/1m', ADMIN_KEY: ADMIN })
   const { server, environments, follower, made, seams, post } = service
   const environmentId = made.environment.id
   for (const [kid, { format, text }] of Object.entries(SECRETS)) {
@@ -41,12 +42,7 @@ export async function buildWithVerifiers(t: TestContext) {
     environmentId,
     url,
     secretKey,
-    secrets: Object.fromEntries(
-      Object.entries(SECRETS).map(([kid, { format, text }]) => [
-        kid,
-        { secret: Buffer.from(text), format: format.name },
-      ]),
-    ),
+    secrets: Object.entries(SECRETS).map(([kid, { format, text }]) => secretJwk(kid, text, format.name)),
     now: seams.now,
     monotonic: seams.monotonic,
     onError: (error) => errors.push(error),
@@ -78,6 +74,11 @@ export async function buildWithVerifiers(t: TestContext) {
     const reply = await post('/v1/revocations', about)
     z.object({ version: z.int() }).parse(reply.json())
   }
+}
+
+/** A secret as the command line hands it out. */
+export function secretJwk(kid: string, text: string, fmt?: string) {
+  return { kty: 'oct', alg: 'HS256', kid, k: Buffer.from(text).toString('base64url'), fmt } as const
 }
 
 /** Tries again until it holds, or until so many milliseconds of real time are over. */
