@@ -21,7 +21,6 @@ const TAKEN = ['name', 'version', 'description', 'license', 'type', 'private', '
  */
 switch (process.argv[2]) {
   case 'clean':
-    restore()
     rmSync('dist', { recursive: true, force: true })
     break
   case 'put':
@@ -45,11 +44,11 @@ function put(): void {
     return [name, range]
   })
   const own = { ...Object.fromEntries(taken), dependencies: Object.fromEntries(needed) }
-  writeFileSync(KEPT, text, { flag: 'wx' })
+  writeFileSync(KEPT, text)
   writeFileSync(MANIFEST, `${JSON.stringify(own, null, 2)}\n`)
 }
 
-// Also before everything else: a pack that was killed has left its own manifest behind.
+// A pack that was killed has left both: then this is to be run by hand.
 function restore(): void {
   if (existsSync(KEPT)) renameSync(KEPT, MANIFEST)
 }
