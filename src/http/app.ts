@@ -1,4 +1,3 @@
-import fastifyHelmet from '@fastify/helmet'
 import fastifyRateLimit from '@fastify/rate-limit'
 import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
@@ -40,6 +39,7 @@ import { signingKeyRoutes } from './routes/signing-keys.ts'
 import { turnCredentials } from './routes/turn-credentials.ts'
 import { userTokens } from './routes/user-tokens.ts'
 import { verify } from './routes/verify.ts'
+import { securityHeaders } from './security-headers.ts'
 import { serverOptions } from './server-options.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -128,15 +128,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     if (draining.signal.aborted || connections.isBroken(request.socket)) reply.header('Connection', 'close')
     done(null, payload)
   })
-  await app.register(fastifyHelmet, {
-    // The answers are data: nothing in them may be run, shown or framed. The documentation page has a rule of its own.
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
-    // Binds the whole host for a year, so it is said only where Jeton itself serves the host's HTTPS.
-    strictTransportSecurity: config.tls !== undefined && { includeSubDomains: false },
-  })
+  app.addHook('onRequest', securityHeaders(config))
   await app.register(fastifyRateLimit, {
     global: false,
     ...SIDE_DOOR_LIMIT,
