@@ -146,6 +146,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(mintRoutes(deps, guard))
   await app.register(adminRoutes(deps, guard))
   await app.register(gateRoutes(deps, guard, draining.signal))
+  // Beside them, for a hook that stands in a room reaches every route that is registered there.
+  await app.register(revocationRoute, { guard, revoke })
   await app.register(oauth, { gate, revoke, guard, sendOAuthError })
   if (config.sandbox)
     await app.register(sandbox, { prefix: '/token', mint, guard, corsOrigins: config.corsOrigins })
@@ -172,9 +174,8 @@ function mintRoutes({ mint, turnMint }: AppDeps, guard: Guard) {
 }
 
 // Every route in here is for realtime servers; the guard stands before each.
-function gateRoutes({ gate, revocations, revoke }: AppDeps, guard: Guard, draining: AbortSignal) {
+function gateRoutes({ gate, revocations }: AppDeps, guard: Guard, draining: AbortSignal) {
   return async (app: FastifyInstance): Promise<void> => {
-    await app.register(revocationRoute, { guard, revoke })
     app.addHook('onRequest', guard.before('verify'))
     await app.register(verify, { gate })
     await app.register(revocationFeed, { revocations, draining })
