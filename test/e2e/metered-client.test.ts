@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { SignallingConnectError } from '@metered-ca/realtime'
-import { createKeyLives } from '../../src/keys/key-lives.ts'
 import type { Access } from '../../src/store/store.ts'
 import { hearClient, mintChannels, startRealtime } from '../helpers/realtime.ts'
 
@@ -221,8 +220,7 @@ type Here = Awaited<ReturnType<typeof start>>
 async function start(t: TestContext) {
   const realtime = await startRealtime(t)
   const { service, url, mint } = realtime
-  const { store, seams, made, follower } = service
-  const keyLives = createKeyLives({ store, seams })
+  const { seams, made, follower, keyLives } = service
   let keyId = ''
   return {
     service,

@@ -8,7 +8,7 @@ import { type App, buildApp } from '../../src/http/app.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments, type Environments } from '../../src/keys/environments.ts'
 import type { Follower } from '../../src/keys/follower.ts'
-import { createKeyLives } from '../../src/keys/key-lives.ts'
+import { createKeyLives, type KeyLives } from '../../src/keys/key-lives.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
 import type { LastUses } from '../../src/keys/last-uses.ts'
 import type { NewEnvironment } from '../../src/keys/new-environment.ts'
@@ -33,6 +33,7 @@ export interface TestService {
   /** The log so far, line by line. */
   readonly lines: readonly Record<string, unknown>[]
   readonly environments: Environments
+  readonly keyLives: KeyLives
   readonly signingKeyRotation: SigningKeyRotation
   /** Makes a secret key with a grant, and gives the header that carries it. */
   keyWith(grant: Grant): Promise<{ authorization: string }>
@@ -77,6 +78,7 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
     server: app.server,
     store,
     environments,
+    keyLives,
     signingKeyRotation,
     follower: services.follower,
     keyring: services.keyring,
