@@ -3,8 +3,8 @@ import type { Page } from 'playwright-core'
 import { openBrowser, say, signIn } from './browser.ts'
 import { startProgram } from './programs.ts'
 
-// Makes docs/demo.png: two tabs of the demo side by side, after one has shut the other out.
-const TAB = { width: 700, height: 560 }
+// Run it with `npm run demo:picture`. It makes docs/demo.png: two tabs of the demo side by side, after one has shut the other out.
+const TAB = { width: 700, height: 640 }
 const PICTURE = join(import.meta.dirname, '../../docs/demo.png')
 
 const demo = startProgram('examples/demo/demo.ts', {})
@@ -30,10 +30,10 @@ try {
   await alice.getByRole('button', { name: 'Shut Bob out' }).waitFor({ state: 'detached' })
 
   const both = await context.newPage()
-  await both.setViewportSize({ width: 2 * TAB.width + 60, height: TAB.height + 90 })
+  await both.setViewportSize({ width: 2 * TAB.width + 60, height: TAB.height + 82 })
   await both.setContent(`
     <style>
-      body { margin: 0; padding: 20px; display: flex; gap: 20px; background: #cbd5e1; font: 15px system-ui, "DejaVu Sans", sans-serif }
+      body { margin: 0; padding: 20px; display: flex; align-items: start; gap: 20px; background: #cbd5e1; font: 15px system-ui, "DejaVu Sans", sans-serif }
       figure { margin: 0; border-radius: 12px; overflow: hidden; background: #64748b; box-shadow: 0 8px 24px #0f172a55 }
       figcaption { padding: 10px 16px; color: #fff; font-weight: 600 }
       img { display: block }

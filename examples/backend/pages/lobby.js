@@ -39,7 +39,7 @@ client.on('message', ({ from, fromMetadata, data }) => {
   if (typeof data?.text === 'string') showMessage(readPerson(from, fromMetadata), data.text)
 })
 client.on('direct', ({ from, fromMetadata }) => {
-  showMessage(readPerson(from, fromMetadata), 'waves at you 👋', 'direct')
+  showMessage(readPerson(from, fromMetadata), 'waves at you', 'direct')
 })
 
 find('me').append(avatarOf(me), me.name)
