@@ -32,10 +32,11 @@ async function startAll(folder: string, programs: Program[]): Promise<string> {
   const { stdout } = await runToEnd('src/cli/jeton.ts', ['secrets', 'create'])
   const [, adminKey = ''] = /^ADMIN_KEY=(.+)$/m.exec(stdout) ?? []
   const jeton = await start('src/main.ts', { DATA_DIR: join(folder, 'data'), ADMIN_KEY: adminKey })
-  const { mintKey, verifyKey } = await prepareJeton(jeton, adminKey)
+  const { environmentId, mintKey, verifyKey } = await prepareJeton(jeton, adminKey)
   const realtime = await start('examples/realtime-server/main.ts', {
     JETON_URL: jeton,
     JETON_VERIFY_KEY: verifyKey,
+    JETON_ENVIRONMENT_ID: environmentId,
   })
   return await start('examples/backend/main.ts', {
     JETON_URL: jeton,

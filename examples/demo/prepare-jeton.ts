@@ -4,8 +4,9 @@ import { CHANNEL } from '../backend/token-routes.ts'
 const madeEnvironment = z.object({ environment: z.object({ id: z.string() }) })
 const madeKey = z.object({ secretKey: z.string() })
 
-/** The secret keys of the two programs. Each can do what its program does, and nothing more. */
-export interface Keys {
+/** What the two programs need. Each secret key can do what its program does, and nothing more. */
+export interface Prepared {
+  readonly environmentId: string
   /** For the backend. */
   readonly mintKey: string
   /** For the realtime server: whoever breaks in there can judge tokens, and mint none. */
@@ -13,7 +14,7 @@ export interface Keys {
 }
 
 /** Makes an environment for the demo, whose tokens a realtime server can judge with a public key alone. */
-export async function prepareJeton(url: string, adminKey: string): Promise<Keys> {
+export async function prepareJeton(url: string, adminKey: string): Promise<Prepared> {
   const { environment } = madeEnvironment.parse(
     await call('/v1/environments', { name: 'Demo', tag: 'demo', signingAlgorithm: 'EdDSA' }),
   )
@@ -26,7 +27,7 @@ export async function prepareJeton(url: string, adminKey: string): Promise<Keys>
     maxTtlSeconds: 3_600,
   })
   const verifyKey = await makeKey('Realtime server', { uses: ['verify'] })
-  return { mintKey, verifyKey }
+  return { environmentId: environment.id, mintKey, verifyKey }
 
   async function makeKey(name: string, grant: object): Promise<string> {
     const path = `/v1/environments/${environment.id}/keys`

@@ -6,6 +6,7 @@ import {
 } from '@metered-ca/realtime'
 import { WebSocket } from 'ws'
 import { createGateJudge } from '../../examples/realtime-server/judge-by-gate.ts'
+import { createVerifierJudge } from '../../examples/realtime-server/judge-by-verifier.ts'
 import { startRealtimeServer } from '../../examples/realtime-server/server.ts'
 import type { NewEnvironment } from '../../src/keys/new-environment.ts'
 import { build, type TestService } from './app.ts'
@@ -21,8 +22,11 @@ export interface Realtime {
   mint(peerId: string, request?: object): Promise<string>
 }
 
+/** How the example server judges. */
+export const JUDGES = ['gate', 'verifier'] as const
+
 /** Starts both. The environment signs with EdDSA, and the example server holds a key that can only verify. */
-export async function startRealtime(t: TestContext): Promise<Realtime> {
+export async function startRealtime(t: TestContext, by: (typeof JUDGES)[number]): Promise<Realtime> {
   // Hooks run in the order in which they were set, and Jeton would wait for whoever reads its feed.
   const ends: (() => Promise<void>)[] = []
   t.after(() => Promise.all(ends.map((end) => end())))
@@ -32,21 +36,23 @@ export async function startRealtime(t: TestContext): Promise<Realtime> {
   const { authorization } = await service.keyWith({ uses: ['verify'] })
   await follower.refresh()
   const jetonUrl = await server.listen({ host: '127.0.0.1', port: 0 })
-  const log: { event: string }[] = []
-  const judge = createGateJudge({
-    jetonUrl,
-    verifyKey: authorization.replace('Bearer ', ''),
-    lookAtKeysEveryMs: 100,
-  })
+  const lines: { event: string }[] = []
+  const log = (event: string, about: object) => lines.push({ event, ...about })
+  const options = { jetonUrl, verifyKey: authorization.replace('Bearer ', ''), lookAtKeysEveryMs: 100 }
+  const environmentId = made.environment.id
+  const judge =
+    by === 'gate'
+      ? createGateJudge(options)
+      : createVerifierJudge({ ...options, environmentId, now: seams.now, log })
   const { url, close } = await startRealtimeServer({
     judge,
     host: '127.0.0.1',
     port: 0,
     now: seams.now,
-    log: (event, about) => log.push({ event, ...about }),
+    log,
   })
   ends.push(close)
-  return { service, url, log, mint: (peerId, request) => mintChannels(service, made, peerId, request) }
+  return { service, url, log: lines, mint: (peerId, request) => mintChannels(service, made, peerId, request) }
 }
 
 /** Mints a channels token of an environment. */
