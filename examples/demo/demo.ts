@@ -9,7 +9,7 @@ async function demo(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'jeton-demo-'))
   const programs: Program[] = []
   const stopping = new AbortController()
-  // A terminal sends its ^C to the programs as well; whatever else ends the demo has to end them too.
+  // Whatever ends the demo has to end them.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stopping.abort())
   try {
     const page = await startAll(folder, programs)

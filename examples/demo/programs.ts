@@ -21,6 +21,8 @@ export function startProgram(file: string, env: Readonly<Record<string, string>>
   const child = spawn(process.execPath, [join(ROOT, file)], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // In a group of its own, or a terminal would send its ^C to all at once, and ours would be the second.
+    detached: true,
   })
   let said = ''
   const listening = Promise.withResolvers<string>()
