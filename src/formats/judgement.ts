@@ -14,6 +14,7 @@ import {
   signedFormatRefusal,
   timeRefusal,
 } from './claim-rules.ts'
+import { client } from './client.ts'
 import type { Claims, Format } from './format.ts'
 import { formats } from './formats.ts'
 import type { JudgingKey, LocalSigner, Presented } from './presented.ts'
@@ -86,7 +87,8 @@ function tryMinted(
     return refuse(trial, 'claims', malformed('The token lacks one of sub, jti, client_id, iat and exp.'))
   }
   const times = { issuedAt: iat, expiresAt: exp, longestSeconds: format.lifetime.longestSeconds }
-  const subject = sub === keyId ? undefined : sub
+  // Only a client token may be for nobody in particular; elsewhere a subject is one, however it is spelled.
+  const subject = format === client && sub === keyId ? undefined : sub
   return tryIdentity({ format, claims, jti, subject, keyId }, times, circumstances, trial)
 }
 
