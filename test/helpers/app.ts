@@ -4,6 +4,9 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { startServices } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Grant } from '../../src/domain/grant.ts'
+import type { Gate } from '../../src/gate/gate.ts'
+import type { Revocations } from '../../src/gate/revocations.ts'
+import type { Revoke } from '../../src/gate/revoke.ts'
 import { type App, buildApp } from '../../src/http/app.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments, type Environments } from '../../src/keys/environments.ts'
@@ -13,6 +16,7 @@ import type { Keyring } from '../../src/keys/keyring.ts'
 import type { LastUses } from '../../src/keys/last-uses.ts'
 import type { NewEnvironment } from '../../src/keys/new-environment.ts'
 import { createSigningKeyExport } from '../../src/keys/signing-key-export.ts'
+import type { Sealer } from '../../src/keys/sealing.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
 import { createLog } from '../../src/log.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
@@ -27,6 +31,10 @@ export interface TestService {
   readonly follower: Follower
   readonly keyring: Keyring
   readonly lastUses: LastUses
+  readonly sealer: Sealer
+  readonly gate: Gate
+  readonly revocations: Revocations
+  readonly revoke: Revoke
   readonly seams: DrivenSeams
   /** One environment, with its keys in the clear. */
   readonly made: NewEnvironment
@@ -83,6 +91,10 @@ export async function build(t: TestContext, env: Record<string, string> = {}): P
     follower: services.follower,
     keyring: services.keyring,
     lastUses: services.lastUses,
+    sealer,
+    gate: services.gate,
+    revocations: services.revocations,
+    revoke: services.revoke,
     seams,
     made,
     lines,
