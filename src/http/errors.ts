@@ -7,7 +7,7 @@ import { type ErrorCode, errorCatalogue, type Issue, JetonError } from '../domai
 import { LimitError } from '../mint/admission.ts'
 import { oauthCodeOf } from './oauth-errors.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
-import { BODY_LIMIT_BYTES, HEADERS_LIMIT_BYTES } from './server-options.ts'
+import { HEADERS_LIMIT_BYTES } from './server-options.ts'
 
 /** The body of every error (RFC 9457). `error` and `message` are what two of the real clients print. */
 export const problemSchema = z.object({
@@ -46,7 +46,7 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
   }
 
   function prepare(thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): JetonError {
-    const error = toJetonError(thrown)
+    const error = toJetonError(thrown, request)
     const { status } = errorCatalogue[error.error]
     if (error.cause !== undefined && status >= 500) {
       log.error({ requestId: request.id, error: error.error, err: error.cause }, 'request failed')
@@ -55,7 +55,7 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
     }
     if (error.retryAfterSeconds !== undefined) reply.header('Retry-After', error.retryAfterSeconds)
     if (error instanceof LimitError) writeRateLimits(reply, error.limits)
-    if (status === 401) reply.header('WWW-Authenticate', 'Bearer realm="jeton"')
+    if (status === 401) reply.header('WWW-Authenticate', `${schemeOf(request)} realm="jeton"`)
     reply.code(status).header('X-Request-Id', request.id).header('Cache-Control', 'no-store')
     return error
   }
@@ -96,6 +96,11 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
   }
 }
 
+// RFC 6749 §5.2: the challenge names the scheme that was tried. Basic only then, for browsers would ask people for it.
+function schemeOf({ headers: { authorization = '' } }: FastifyRequest): 'Basic' | 'Bearer' {
+  return /^Basic[ \t]/i.test(authorization) ? 'Basic' : 'Bearer'
+}
+
 const malformed = { code: 'request_malformed', detail: 'This is not a valid HTTP request.' } as const
 
 const clientErrors: Record<string, { code: ErrorCode; detail: string }> = {
@@ -108,10 +113,6 @@ const clientErrors: Record<string, { code: ErrorCode; detail: string }> = {
 
 // Fastify's own failures, by its codes: https://fastify.dev/docs/latest/Reference/Errors/
 const frameworkErrors: Record<string, { code: ErrorCode; detail: string }> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: {
-    code: 'body_too_large',
-    detail: `The body is larger than ${BODY_LIMIT_BYTES} bytes.`,
-  },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'media_type_unsupported',
     detail: 'Send the body as application/json.',
@@ -128,8 +129,11 @@ const frameworkErrors: Record<string, { code: ErrorCode; detail: string }> = {
   FST_ERR_BAD_URL: { code: 'request_malformed', detail: 'The path is not a valid URL.' },
 }
 
-function toJetonError(thrown: FastifyError | Error): JetonError {
+function toJetonError(thrown: FastifyError | Error, { routeOptions }: FastifyRequest): JetonError {
   if (thrown instanceof JetonError) return thrown
+  if ('code' in thrown && thrown.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new JetonError('body_too_large', `The body is larger than ${routeOptions.bodyLimit} bytes.`)
+  }
   const known = 'code' in thrown ? frameworkErrors[thrown.code] : undefined
   if (known !== undefined) return new JetonError(known.code, known.detail)
   const status = 'statusCode' in thrown ? (thrown.statusCode ?? 500) : 500

@@ -202,10 +202,17 @@ function readBearer({ authorization = '' }: IncomingHttpHeaders): string | undef
   return /^Bearer[ \t]+(\S+)$/i.exec(authorization)?.[1]
 }
 
-// RFC 6749 §2.3.1: how OAuth's own libraries send a client's id and secret. Neither holds what would be escaped.
+// RFC 6749 §2.3.1: how OAuth's own libraries send a client's id and secret, each of them written as in a form.
 function readBasic({ authorization = '' }: IncomingHttpHeaders): string | undefined {
   const encoded = /^Basic[ \t]+([\w+/=-]+)$/i.exec(authorization)?.[1]
-  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString()
+  return encoded && Buffer.from(encoded, 'base64').toString().split(':').map(decodeForm).join(':')
+}
+
+// A % that escapes nothing stands as it is: no key holds one, so that the text is refused like any other that is none.
+function decodeForm(text: string): string {
+  return text.replace(/%[0-9a-f]{2}/gi, (escaped) =>
+    String.fromCharCode(Number.parseInt(escaped.slice(1), 16)),
+  )
 }
 
 // Sec-Fetch-Mode alone says nothing: Node's own fetch sends it on every request.

@@ -7,6 +7,12 @@ import type { Config } from '../config.ts'
 /** The largest body, in bytes: 32 KB, as one of the hosted products takes (WIRE 2). */
 export const BODY_LIMIT_BYTES = 32_768
 
+/**
+ * The largest body with a token to be judged, in bytes. A realtime server hands on what a stranger sent it, and is
+ * answered that a token is none rather than that its own request was refused.
+ */
+export const PRESENTATION_LIMIT_BYTES = 2_097_152
+
 /** The largest request line and headers together, in bytes. */
 export const HEADERS_LIMIT_BYTES = 16_384
 

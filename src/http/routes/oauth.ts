@@ -2,9 +2,11 @@ import fastifyFormbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { JetonError } from '../../domain/errors.ts'
 import type { Gate } from '../../gate/gate.ts'
 import type { Revoke } from '../../gate/revoke.ts'
 import { callerOf, type Guard } from '../guard.ts'
+import { PRESENTATION_LIMIT_BYTES } from '../server-options.ts'
 
 interface OAuthOptions {
   readonly gate: Gate
@@ -14,8 +16,11 @@ interface OAuthOptions {
 }
 
 // RFC 7662 §2.1, RFC 7009 §2.1: the hint only says where to look first, and all tokens lie in one place here. Members
-// that are not known are ignored (RFC 6749 §3.2).
-const form = z.object({ token: z.string(), token_type_hint: z.string().optional() })
+// that are not known are ignored, and one without a value counts as left out (RFC 6749 §3.2).
+const form = z.object({
+  token: z.string('must be there once').min(1, 'is needed'),
+  token_type_hint: z.string('must be there once').optional(),
+})
 
 const inactive = z.object({ active: z.literal(false) })
 
@@ -42,6 +47,7 @@ export async function oauth(
   app.setErrorHandler(sendOAuthError)
   app.removeAllContentTypeParsers()
   await app.register(fastifyFormbody)
+  app.addContentTypeParser('*', (_request, _payload, done) => done(formsOnly()))
   const routes = app.withTypeProvider<ZodTypeProvider>()
   const tags = ['Gate']
 
@@ -49,6 +55,7 @@ export async function oauth(
     '/v1/introspect',
     {
       onRequest: guard.before('verify'),
+      bodyLimit: PRESENTATION_LIMIT_BYTES,
       schema: {
         tags,
         summary: 'Introspect a token (RFC 7662)',
@@ -89,4 +96,8 @@ export async function oauth(
       return reply.header('Cache-Control', 'no-store').code(200).send()
     },
   )
+}
+
+function formsOnly(): JetonError {
+  return new JetonError('media_type_unsupported', 'Send the body as application/x-www-form-urlencoded.')
 }

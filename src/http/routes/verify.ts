@@ -5,12 +5,7 @@ import { gateCodes } from '../../domain/verdict.ts'
 import { askSchema } from '../../formats/ask.ts'
 import type { Gate } from '../../gate/gate.ts'
 import { callerOf } from '../guard.ts'
-
-/**
- * The largest body, in bytes. A realtime server hands on what a stranger sent it, and is answered that a token is none
- * rather than that its own request was refused.
- */
-const BODY_LIMIT_BYTES = 2_097_152
+import { PRESENTATION_LIMIT_BYTES } from '../server-options.ts'
 
 const presentation = z
   .strictObject({
@@ -61,7 +56,7 @@ export async function verify(app: FastifyInstance, { gate }: { gate: Gate }): Pr
   app.withTypeProvider<ZodTypeProvider>().post(
     '/v1/verify',
     {
-      bodyLimit: BODY_LIMIT_BYTES,
+      bodyLimit: PRESENTATION_LIMIT_BYTES,
       schema: {
         tags: ['Gate'],
         summary: 'Decide about a token or a publishable key',
