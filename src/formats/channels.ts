@@ -17,7 +17,8 @@ const MOST_CHANNELS = 100
 /** What a holder may do when the request does not say: `send` is asked for by name. */
 const DEFAULT_PERMISSIONS = ['publish', 'subscribe', 'presence'] as const
 
-const peerId = subject(128).regex(/^[\x20-\x7e]*$/, 'must be printable ASCII')
+/** Whom a channels token is for. */
+export const peerId = subject(128).regex(/^[\x20-\x7e]*$/, 'must be printable ASCII')
 
 const channel = z.string().transform((value, context): Pattern => {
   const pattern = parsePattern(value)

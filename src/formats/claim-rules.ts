@@ -1,9 +1,10 @@
 import { createBudget } from '../domain/containment.ts'
 import { admitsUse, excessOf } from '../domain/grant.ts'
-import { parsePattern } from '../domain/pattern.ts'
+import { isReserved, parsePattern } from '../domain/pattern.ts'
 import type { Refusal } from '../domain/verdict.ts'
-import { channels } from './channels.ts'
+import { channels, peerId } from './channels.ts'
 import { CLIENT_KEY_PREFIX, client } from './client.ts'
+import { text } from './fields.ts'
 import type { Format } from './format.ts'
 import type { Accepted, Circumstances, Times } from './judgement.ts'
 import type { JudgingKey, LocalSigner } from './presented.ts'
@@ -50,6 +51,18 @@ export function signedFormatRefusal(fmt: unknown, asClientKey: boolean): Refusal
   return asClientKey ? spelledWrong() : undefined
 }
 
+/** What may name a token or a subject in a revocation. */
+export const revocableText = text(1, 256)
+
+// A `jti` that is not ours is held to what a revocation can name: another one would be out of reach.
+export function isRevocable(jti: unknown): jti is string {
+  return revocableText.safeParse(jti).success
+}
+
+export function isPeerId(sub: unknown): sub is string {
+  return peerId.safeParse(sub).success
+}
+
 function spelledWrong(): Refusal {
   return malformed(`Only ${client.name} tokens are spelled with ${CLIENT_KEY_PREFIX}.`)
 }
@@ -93,14 +106,15 @@ export function grantRefusal({ held, issuedAt }: Accepted, signer: LocalSigner):
     return { code: 'signing_key_unknown', detail: 'The key that signed the token may not mint.' }
   }
   const { channels: texts, permissions } = channels.held.parse(held)
-  const patterns = texts.map(parsePattern)
-  const fault = patterns.find((pattern) => 'fault' in pattern)
+  const parsed = texts.map(parsePattern)
+  const fault = parsed.find((pattern) => 'fault' in pattern)
   if (fault !== undefined && 'fault' in fault) return malformed(`One of the token's channels ${fault.fault}.`)
-  const needs = {
-    format: channels.name,
-    channels: patterns.filter((pattern) => 'text' in pattern),
-    permissions,
+  const patterns = parsed.filter((pattern) => 'text' in pattern)
+  const reserved = patterns.find(isReserved)
+  if (reserved !== undefined) {
+    return { code: 'channel_reserved', detail: `The token holds ${reserved.text}, which cannot be granted.` }
   }
+  const needs = { format: channels.name, channels: patterns, permissions }
   const excess = excessOf(signer.ceiling, needs, createBudget())
   if (excess === undefined) return undefined
   const code = excess.member === 'channels' ? 'channel_not_granted' : 'action_not_granted'

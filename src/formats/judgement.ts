@@ -7,6 +7,8 @@ import {
   formatRefusal,
   grantRefusal,
   heldRefusal,
+  isPeerId,
+  isRevocable,
   issuerRefusal,
   lifetimeRefusal,
   malformed,
@@ -106,12 +108,10 @@ function trySigned(
     trial.hold('audience', aud === undefined ? undefined : audienceRefusal(aud, circumstances)) ??
     trial.hold('format', signedFormatRefusal(fmt, asClientKey))
   if (refusal !== undefined) return refusal
-  if (!isText(sub) || !isText(jti) || !isTime(iat) || !isTime(exp)) {
-    return refuse(
-      trial,
-      'claims',
-      malformed('The token lacks sub, iat or exp, or has a jti that is no text.'),
-    )
+  if (!isPeerId(sub) || !isRevocable(jti) || !isTime(iat) || !isTime(exp)) {
+    const detail =
+      'The token lacks a sub that can name a peer, iat or exp, or its jti is no text of 1 to 256.'
+    return refuse(trial, 'claims', malformed(detail))
   }
   const times = { issuedAt: iat, expiresAt: exp, longestSeconds: signer.longestSeconds }
   const about = { format: channels, claims, jti, subject: sub, keyId: signer.keyId }

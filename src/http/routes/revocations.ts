@@ -2,22 +2,22 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { JetonError } from '../../domain/errors.ts'
+import { revocableText } from '../../formats/claim-rules.ts'
 import type { Revoke } from '../../gate/revoke.ts'
 import { bodyInvalid } from '../errors.ts'
 import type { Guard } from '../guard.ts'
 
 const moment = z.int('must be a whole number').min(0)
-const text = z.string().min(1, 'must not be empty').max(256, 'must be at most 256 characters')
 
 const request = z
   .strictObject({
-    jti: text.optional().describe('One token.'),
-    subject: text.optional().describe('All tokens of a subject; of a peer, `groupId:peerId`.'),
-    keyId: text.optional().describe('All tokens that a secret key minted or signed.'),
+    jti: revocableText.optional().describe('One token.'),
+    subject: revocableText.optional().describe('All tokens of a subject; of a peer, `groupId:peerId`.'),
+    keyId: revocableText.optional().describe('All tokens that a secret key minted or signed.'),
     before: moment
       .optional()
       .describe('Those that were issued up to this second; now, when left out. Not beside `jti`.'),
-    environmentId: text.optional().describe('Needed with the admin key.'),
+    environmentId: revocableText.optional().describe('Needed with the admin key.'),
   })
   .transform(({ environmentId, ...about }, context) => {
     const { jti, subject, keyId, before } = about
