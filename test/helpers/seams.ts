@@ -1,3 +1,4 @@
+import type { TestContext } from 'node:test'
 import { type Seams, systemSeams } from '../../src/seams.ts'
 
 /** Seams whose clocks stand still until they are moved. Chance is real. */
@@ -18,5 +19,21 @@ export function drivenSeams(): DrivenSeams {
     advance(ms) {
       elapsedMs += ms
     },
+  }
+}
+
+/**
+ * Chance that can be repeated: the test says its seed, and takes the one in the variable SEED if there is one.
+ *
+ * @returns gives a whole number from 0 up to, not including, `below` (mulberry32)
+ */
+export function seededChance(t: TestContext): (below: number) => number {
+  let state = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  t.diagnostic(`SEED=${state}`)
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
   }
 }
