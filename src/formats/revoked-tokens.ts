@@ -28,7 +28,9 @@ export const revocationReasons = {
   key: 'The tokens of the secret key were revoked, up to a moment that is not before this one.',
 } as const satisfies Record<RevocationKind, string>
 
+/** How many that were replaced may lie about, and which part of all: more would be felt in memory. */
 const MOST_DEAD = 1_000
+const MOST_DEAD_SHARE = 0.2
 
 export function createRevokedTokens(): RevokedTokens {
   const byToken = { jti: new Map(), subject: new Map(), key: new Map() } satisfies Record<
@@ -48,7 +50,7 @@ export function createRevokedTokens(): RevokedTokens {
     revocations.set(revocation.value, revocation)
     inOrder.push(revocation)
     version = Math.max(version, revocation.revision)
-    if (dead > MOST_DEAD && dead > inOrder.length / 2) compact()
+    if (dead > MOST_DEAD && dead > inOrder.length * MOST_DEAD_SHARE) compact()
   }
 
   function refusing({ jti, subject, keyId, issuedAt }: Identity): RevocationKind | undefined {
