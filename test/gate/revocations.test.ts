@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { RevocationRequest } from '../../src/gate/revoke.ts'
 import { build, type TestService } from '../helpers/app.ts'
 import { changesSince } from '../helpers/changes.ts'
+import { seededChance } from '../helpers/seams.ts'
 import {
   FORMAT_NAMES,
   type FormatName,
