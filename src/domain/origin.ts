@@ -1,5 +1,6 @@
 const ORIGIN = /^https?:\/\/[^/?#@*\s]+$/
 const LONGEST_ORIGIN = 512
+const MOST_SHOWN = 128
 
 /**
  * Why `text` is no canonical origin, or `undefined` when it is one: `scheme://host[:port]` as a browser sends it
@@ -9,6 +10,12 @@ export function originFault(text: string): string | undefined {
   if (text.length > LONGEST_ORIGIN) return `must be at most ${LONGEST_ORIGIN} characters`
   if (ORIGIN.test(text) && URL.canParse(text) && new URL(text).origin === text) return undefined
   return 'must be an origin as browsers send it, like https://app.example.com or http://localhost:5173'
+}
+
+/** An origin for the sentence of a refusal: what claims to be one may be as long as a body. */
+export function showOrigin(origin: string | undefined): string {
+  if (origin === undefined) return 'none'
+  return origin.length > MOST_SHOWN ? `${origin.slice(0, MOST_SHOWN)}…` : origin
 }
 
 /** Whether `text` is what a list of allowed origins may hold: an origin, or `https://*.example.com` for all below it. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { originFault } from '../domain/origin.ts'
+import { originFault, showOrigin } from '../domain/origin.ts'
 import type { Refusal } from '../domain/verdict.ts'
 import { notForFormat } from './ask.ts'
 import { jsonObject, seconds, subject } from './fields.ts'
@@ -90,7 +90,7 @@ function originRefusal(
   origin: string | undefined,
 ): Refusal | undefined {
   if (origins === undefined || (origin !== undefined && origins.includes(origin))) return undefined
-  const detail = `The token is for ${origins.join(', ') || 'no origin'} and was sent from ${origin ?? 'none'}.`
+  const detail = `The token is for ${origins.join(', ') || 'no origin'} and was sent from ${showOrigin(origin)}.`
   return { code: 'origin_not_allowed', detail }
 }
 

@@ -1,5 +1,5 @@
 import { stateOf } from '../domain/key-life.ts'
-import { admitsOrigin } from '../domain/origin.ts'
+import { admitsOrigin, showOrigin } from '../domain/origin.ts'
 import type { Refusal, Trial } from '../domain/verdict.ts'
 import { type Ask, notForFormat, type Question } from '../formats/ask.ts'
 import { tryChannelAsk } from '../formats/permissions.ts'
@@ -72,6 +72,6 @@ function stateRefusal(key: PublishableKey, now: number): Refusal | undefined {
 
 function originRefusal({ allowedOrigins }: Access, origin: string | undefined): Refusal | undefined {
   if (allowedOrigins.length === 0 || admitsOrigin(allowedOrigins, origin)) return undefined
-  const detail = `The publishable key is for ${allowedOrigins.join(', ')} and was sent from ${origin ?? 'none'}.`
+  const detail = `The publishable key is for ${allowedOrigins.join(', ')} and was sent from ${showOrigin(origin)}.`
   return { code: 'origin_not_allowed', detail }
 }
