@@ -98,6 +98,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'node:https',
       'node:net',
       'node:stream',
+      'node:timers/promises',
     ],
   },
   cli: {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate as freeTheLoop } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { entryOf, feedSchema } from '../../formats/revocation-feed.ts'
@@ -78,14 +79,16 @@ function patience(reply: FastifyReply, seconds: number): AbortSignal {
   return AbortSignal.any([gone.signal, AbortSignal.timeout(seconds * 1000)])
 }
 
-function* write(
+async function* write(
   environmentId: string,
   { version, snapshot, archived, revocations }: Feed,
-): Generator<string> {
+): AsyncGenerator<string> {
   yield `{"environmentId":${JSON.stringify(environmentId)},"version":${version},"snapshot":${snapshot},${archived ? '"archived":true,' : ''}"entries":[`
   for (let from = 0; from < revocations.length; from += ENTRIES_PER_CHUNK) {
     const chunk = revocations.slice(from, from + ENTRIES_PER_CHUNK).map((one) => JSON.stringify(entryOf(one)))
     yield `${from === 0 ? '' : ','}${chunk.join(',')}`
+    // A socket that takes all at once asks for the next without a turn of the event loop in between.
+    await freeTheLoop()
   }
   yield ']}'
 }
