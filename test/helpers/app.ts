@@ -49,14 +49,22 @@ export interface TestService {
   post(url: string, body: unknown, headers?: Record<string, string>): Promise<LightMyRequestResponse>
 }
 
-/** Builds the service with these environment variables and closes it when the test ends. */
-export async function build(t: TestContext, env: Record<string, string> = {}): Promise<TestService> {
+/**
+ * Builds the service with these environment variables and closes it when the test ends.
+ *
+ * @param database a file, for a test that looks into it
+ */
+export async function build(
+  t: TestContext,
+  env: Record<string, string> = {},
+  database = ':memory:',
+): Promise<TestService> {
   const seams = drivenSeams()
   // The driven clock leaps ahead of the real timer by which the keyring follows the store.
   const config = readConfig({ LOG_LEVEL: 'debug', STALE_KEYS_SECONDS: '3600', ...env }, seams.now())
   const lines: Record<string, unknown>[] = []
   const log = createLog(config.logLevel, collect(lines))
-  const store = openSqlite(':memory:')
+  const store = openSqlite(database)
   const sealer = await openDataKey(store, [seams.random(32)], seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('Test')
