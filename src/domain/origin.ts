@@ -20,6 +20,8 @@ export function showOrigin(origin: string | undefined): string {
 
 /** Whether `text` is what a list of allowed origins may hold: an origin, or `https://*.example.com` for all below it. */
 export function allowedOriginFault(text: string): string | undefined {
+  // Below nothing lies everything whose name ends in a dot.
+  if (/:\/\/\*\.(?::|$)/.test(text)) return 'must name a domain behind `*.`'
   return originFault(text.replace(BELOW, '://below.'))
 }
 
