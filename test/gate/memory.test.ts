@@ -2,18 +2,13 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import type { RevocationKind } from '../../src/domain/revocation.ts'
 import { createRevocations } from '../../src/gate/revocations.ts'
 import { createFollower } from '../../src/keys/follower.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
-import type { RevocationKind } from '../../src/store/store.ts'
+import { bytesInUse } from '../helpers/memory.ts'
 import { temporaryFolder } from '../helpers/process.ts'
 import { drivenSeams } from '../helpers/seams.ts'
-
-// What the program may ask of V8 only with a flag.
-setFlagsFromString('--expose-gc')
-const collectGarbage: () => void = runInNewContext('gc')
 
 const REVOCATIONS = 100_000
 /** The longest life of a token, and leeway. */
@@ -29,12 +24,6 @@ const environment = {
   settings: {},
   createdAt: 0,
   archivedAt: undefined,
-}
-
-function bytesInUse(): number {
-  collectGarbage()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
 }
 
 /** A store with as many revocations as are promised, each value as long as what Jeton makes. */

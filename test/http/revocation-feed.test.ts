@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import type { LightMyRequestResponse } from 'fastify'
 import { z } from 'zod'
 import { build, type TestService } from '../helpers/app.ts'
 import { temporaryFolder } from '../helpers/process.ts'
@@ -26,6 +27,13 @@ const feed = z.object({
 })
 
 const read = async (reply: Response) => feed.parse(await reply.json())
+
+/** What a feed tells, besides whose it is. */
+function toldBy({ made }: TestService, reply: LightMyRequestResponse) {
+  const { environmentId, ...told } = reply.json()
+  assert.equal(environmentId, made.environment.id)
+  return told
+}
 
 const revoke = ({ revoke, made }: TestService, subject: string, environmentId = made.environment.id) =>
   revoke.revoke(environmentId, { subject })
@@ -50,7 +58,7 @@ function watchWaiting(t: TestContext, { revocations }: TestService) {
 describe('GET /v1/revocations', () => {
   it('gives all entries to who knows nothing, and then what came since', async (t) => {
     const service = await build(t)
-    assert.deepEqual((await get(service)).json(), { version: 0, snapshot: true, entries: [] })
+    assert.deepEqual(toldBy(service, await get(service)), { version: 0, snapshot: true, entries: [] })
     const now = nowOf(service)
     const { made } = service
     const first = await service.revoke.revoke(made.environment.id, { jti: 'one' })
@@ -64,17 +72,17 @@ describe('GET /v1/revocations', () => {
     const all = await get(service)
     assert.match(String(all.headers['content-type']), /^application\/json/)
     assert.equal(all.headers['cache-control'], 'private, no-cache')
-    assert.deepEqual(all.json(), { version: last, snapshot: true, entries })
+    assert.deepEqual(toldBy(service, all), { version: last, snapshot: true, entries })
     const since = await get(service, `?since=${first}`)
-    assert.deepEqual(since.json(), { version: last, snapshot: false, entries: entries.slice(1) })
+    assert.deepEqual(toldBy(service, since), { version: last, snapshot: false, entries: entries.slice(1) })
     const known = await get(service, `?since=${last}`)
-    assert.deepEqual(known.json(), { version: last, snapshot: false, entries: [] })
+    assert.deepEqual(toldBy(service, known), { version: last, snapshot: false, entries: [] })
   })
 
   it('gives a snapshot to who knows of a version that this process has not seen', async (t) => {
     const service = await build(t)
     const version = await revoke(service, 'alice')
-    const { entries, ...rest } = (await get(service, `?since=${version + 7}`)).json()
+    const { entries, ...rest } = toldBy(service, await get(service, `?since=${version + 7}`))
     assert.deepEqual(rest, { version, snapshot: true })
     assert.equal(entries.length, 1)
   })
@@ -85,7 +93,7 @@ describe('GET /v1/revocations', () => {
     service.seams.advance(5_000)
     await service.follower.refresh()
     const version = await revoke(service, 'alice')
-    const { entries } = (await get(service)).json()
+    const { entries } = toldBy(service, await get(service))
     const now = nowOf(service)
     assert.deepEqual(entries, [{ subject: 'alice', before: now, until: now + LIFE_SECONDS }])
     assert.deepEqual((await get(service, `?since=${version - 1}`)).json().entries, entries)
@@ -95,7 +103,7 @@ describe('GET /v1/revocations', () => {
     const service = await build(t)
     const { environment } = await service.environments.create('Another')
     await revoke(service, 'alice', environment.id)
-    assert.deepEqual((await get(service)).json(), { version: 0, snapshot: true, entries: [] })
+    assert.deepEqual(toldBy(service, await get(service)), { version: 0, snapshot: true, entries: [] })
   })
 
   it('leaves out what is over, to the second, and keeps its version', async (t) => {
@@ -106,7 +114,7 @@ describe('GET /v1/revocations', () => {
     assert.equal((await get(service)).json().entries.length, 1)
     service.seams.advance(1)
     await service.follower.refresh()
-    assert.deepEqual((await get(service)).json(), { version, snapshot: true, entries: [] })
+    assert.deepEqual(toldBy(service, await get(service)), { version, snapshot: true, entries: [] })
   })
 
   it('says so while the environment is archived', async (t) => {
@@ -117,7 +125,7 @@ describe('GET /v1/revocations', () => {
     }
     await archive(true)
     const reply = await get(service)
-    assert.deepEqual(reply.json(), { version: 0, snapshot: true, archived: true, entries: [] })
+    assert.deepEqual(toldBy(service, reply), { version: 0, snapshot: true, archived: true, entries: [] })
     await archive(false)
     const restored = await get(service)
     assert.equal('archived' in restored.json(), false)
