@@ -6,8 +6,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { z } from 'zod'
 import { writeKey } from '../../src/domain/api-key.ts'
+import type { Ended } from '../helpers/commands.ts'
 import { install } from '../helpers/installation.ts'
-import { type Ended, startServer } from '../helpers/process.ts'
+import { startServer } from '../helpers/process.ts'
 
 const ADMIN_KEY = writeKey('admin', undefined, new Uint8Array(32))
 const MASTER_KEY = Buffer.alloc(32, 1).toString('base64')

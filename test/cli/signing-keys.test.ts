@@ -39,7 +39,10 @@ describe('jeton signing-keys', () => {
     const [signing] = listed.filter(({ phase }: { phase: string }) => phase === 'signing')
     assert.ok(signing.verifiesUntil > signing.signsUntil && signing.signsUntil > signing.createdAt)
     const { stdout } = await signingKeys('list')
-    assert.match(stdout, /^KID +ALGORITHM +FORMAT +PHASE +CREATED +SIGNS FROM +SIGNS UNTIL +VERIFIES UNTIL\n/)
+    assert.match(
+      stdout,
+      /^KID +ALGORITHM +FORMAT +PHASE +CREATED +SIGNS FROM +SIGNS UNTIL +VERIFIES UNTIL +EXPORTED\n/,
+    )
     assert.equal(stdout.trimEnd().split('\n').length, 5)
   })
 

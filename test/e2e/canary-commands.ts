@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { z } from 'zod'
 import { systemSeams } from '../../src/seams.ts'
 import type { Canaries } from '../helpers/canaries.ts'
-import { run, temporaryFolder } from '../helpers/process.ts'
+import { run, runApart, temporaryFolder } from '../helpers/process.ts'
 import { ADMIN_KEY, CANARY, madeEnvironment } from './canary-values.ts'
 
 const exportedKey = z.object({ k: z.string() })
@@ -117,7 +117,7 @@ export async function startWrong({ DATA_DIR }: Installed, canaries: Canaries): P
   ]
   await Promise.all(
     faults.map(async (env) => {
-      const { code, stdout, stderr } = await run('main.ts', [], { DATA_DIR, PORT: '0', ...env })
+      const { code, stdout, stderr } = await runApart('main.ts', [], { DATA_DIR, PORT: '0', ...env })
       assert.equal(code, 1)
       canaries.record('a start that failed', stdout + stderr)
     }),

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { run, startServer, temporaryFolder } from '../helpers/process.ts'
+import { run, runApart, startServer, temporaryFolder } from '../helpers/process.ts'
 
 const body = JSON.stringify({ userId: 'user-1', name: 'Alice' })
 
@@ -131,7 +131,7 @@ describe('a start that cannot be', () => {
         const other = await startServer(t, { DATA_DIR: join(folder, 'other') })
         env.PORT = new URL(other.url).port
       }
-      const { code, stdout, stderr } = await run('main.ts', [], env)
+      const { code, stdout, stderr } = await runApart('main.ts', [], env)
       assert.equal(code, 1)
       assert.match(stderr, message)
       assert.equal(stdout.includes('sk_'), false)
@@ -144,15 +144,15 @@ describe('a start that cannot be', () => {
     assert.equal((await run('cli/jeton.ts', ['environments', 'create', 'One'], { DATA_DIR })).code, 0)
     const before = readFileSync(join(DATA_DIR, 'jeton.db'))
     const MASTER_KEY = Buffer.alloc(32, 1).toString('base64')
-    const wrong = await run('main.ts', [], { DATA_DIR, MASTER_KEY })
+    const wrong = await runApart('main.ts', [], { DATA_DIR, MASTER_KEY })
     assert.match(wrong.stderr, /^MASTER_KEY .* does not open the database/)
     const key = readFileSync(join(DATA_DIR, 'master.key'))
     writeFileSync(join(DATA_DIR, 'master.key'), '')
-    const damaged = (await run('main.ts', [], { DATA_DIR })).stderr
+    const damaged = (await runApart('main.ts', [], { DATA_DIR })).stderr
     assert.match(damaged, /master\.key does not hold 32 bytes/)
     assert.doesNotMatch(damaged, /\n\s+at /)
     await promisify(execFile)('rm', [join(DATA_DIR, 'master.key')])
-    assert.match((await run('main.ts', [], { DATA_DIR })).stderr, /master key is missing/)
+    assert.match((await runApart('main.ts', [], { DATA_DIR })).stderr, /master key is missing/)
     assert.deepEqual(readFileSync(join(DATA_DIR, 'jeton.db')), before)
     writeFileSync(join(DATA_DIR, 'master.key'), key)
     assert.equal((await run('cli/jeton.ts', ['keys', 'list'], { DATA_DIR })).code, 0)

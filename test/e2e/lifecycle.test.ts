@@ -6,7 +6,7 @@ import { get as getOverTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { run, startServer, temporaryFolder } from '../helpers/process.ts'
+import { run, runApart, startServer, temporaryFolder } from '../helpers/process.ts'
 
 const cert = join(import.meta.dirname, '../fixtures/localhost-cert.pem')
 const key = join(import.meta.dirname, '../fixtures/localhost-key.pem')
@@ -91,7 +91,12 @@ describe('a server that cannot write its log', () => {
   }, async (t) => {
     const DATA_DIR = await temporaryFolder(t)
     await environment(DATA_DIR)
-    const { code, stderr } = await run('main.ts', [], { DATA_DIR, PORT: '0' }, openSync('/dev/full', 'w'))
+    const { code, stderr } = await runApart(
+      'main.ts',
+      [],
+      { DATA_DIR, PORT: '0' },
+      openSync('/dev/full', 'w'),
+    )
     assert.equal(code, 1)
     assert.match(stderr, /^The log cannot be written to standard output \(.*\); Jeton ends\.\n$/)
   })

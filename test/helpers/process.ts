@@ -5,18 +5,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { type Ended, runInHost } from './commands.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
 // The suite starts hundreds of processes; without this most of their time goes into reading the same sources.
 const NODE_COMPILE_CACHE = join(tmpdir(), 'jeton-compile-cache')
-
-/** What a program said and how it ended. */
-export interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
 
 /** A server process of its own, listening on a free port. */
 export interface ServerProcess {
@@ -36,8 +30,20 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
   return folder
 }
 
-/** Runs a file of src/ to its end. */
-export async function run(
+/**
+ * Runs a command line to its end, in a process beside this one that has loaded the program before. Commands come one
+ * after another there; a test about two at once, or about how a process ends, needs `runApart`.
+ */
+export function run(
+  file: 'cli/jeton.ts',
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<Ended> {
+  return runInHost({ path: join(ROOT, 'src', file), args, env: environmentOf(env) })
+}
+
+/** Runs a file of src/ to its end, in a process of its own. */
+export async function runApart(
   file: string,
   args: readonly string[],
   env: Record<string, string>,
@@ -103,6 +109,10 @@ export async function startServer(t: TestContext, env: Record<string, string>): 
 }
 
 // The caller's own variables stay out of it, so that a test means the same everywhere.
+function environmentOf(env: Record<string, string>): Record<string, string> {
+  return { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE, ...env }
+}
+
 function start(
   file: string,
   args: readonly string[],
@@ -110,7 +120,7 @@ function start(
   stdout: 'pipe' | number = 'pipe',
 ): ChildProcess {
   return spawn(process.execPath, [join(ROOT, 'src', file), ...args], {
-    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE, ...env },
+    env: environmentOf(env),
     stdio: ['ignore', stdout, 'pipe'],
   })
 }
