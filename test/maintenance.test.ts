@@ -15,6 +15,7 @@ import { backUpInstallation, restoreInstallation } from '../src/maintenance.ts'
 import type { ChangeSet, SigningKey } from '../src/store/store.ts'
 import { changesSince } from './helpers/changes.ts'
 import { temporaryFolder } from './helpers/process.ts'
+import { inFull } from './helpers/scale.ts'
 import { drivenSeams } from './helpers/seams.ts'
 
 /** Long enough for a successor to sign, and for a token to have expired. */
@@ -22,7 +23,7 @@ const [LEAD_MS, LIFE_MS] = [340_000, 86_500_000]
 const FORMATS = [peer, user, channels]
 
 /** Random trials; as many more in npm run test:long. */
-const TRIALS = process.env.LONG === undefined ? 12 : 300
+const TRIALS = inFull(300, 12)
 const STEPS = 24
 
 /** An installation on a driven clock, opened in this process for each thing that is done to it. */

@@ -5,13 +5,14 @@ import { z } from 'zod'
 import { writeKey } from '../../src/domain/api-key.ts'
 import { systemSeams } from '../../src/seams.ts'
 import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
+import { inFull } from '../helpers/scale.ts'
 
 const ADMIN_KEY = writeKey('admin', undefined, systemSeams.random(32))
 const BETWEEN_REQUESTS_MS = 2
 const PROMISED_MS = 1_000
 
 /** Revocations that are timed; with LONG=1 as many as the figures that are told come from. */
-const REVOCATIONS = process.env.LONG ? 200 : 20
+const REVOCATIONS = inFull(200, 10)
 
 const made = z.object({ key: z.object({ id: z.string() }), secretKey: z.string() })
 

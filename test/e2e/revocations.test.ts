@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { z } from 'zod'
 import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
+import { inFull } from '../helpers/scale.ts'
 
 const PROMISED_MS = 1_000
 
 /** Revocations that are timed, and kills; more of them with LONG=1. */
-const ROUNDS = process.env.LONG === undefined ? 5 : 100
-const KILLS = process.env.LONG === undefined ? 2 : 20
+const ROUNDS = inFull(100, 5)
+const KILLS = inFull(20, 2)
 
 async function install(t: TestContext) {
   const env = { DATA_DIR: join(await temporaryFolder(t), 'data'), RATE_LIMIT_SUBJECT: '9999/1m' }

@@ -8,10 +8,11 @@ import { createFollower } from '../../src/keys/follower.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import { changesSince } from '../helpers/changes.ts'
 import { temporaryFolder } from '../helpers/process.ts'
+import { inFull } from '../helpers/scale.ts'
 import { type DrivenSeams, drivenSeams, seededChance } from '../helpers/seams.ts'
 
 const ENVIRONMENTS = ['env_0000000000000001', 'env_0000000000000002'] as const
-const STEPS = process.env.LONG === undefined ? 600 : 20_000
+const STEPS = inFull(20_000, 600)
 
 /** One process that follows the store as late as it likes. */
 function startProcess(path: string, seams: DrivenSeams) {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { build, type TestService } from '../helpers/app.ts'
+import { inFull } from '../helpers/scale.ts'
 import { seededChance } from '../helpers/seams.ts'
 import { encodePart, FORMAT_NAMES, makeLocalKey, mintToken, partsOf, signToken } from '../helpers/tokens.ts'
 
 /** How many tokens are tried; a hundred thousand in npm run test:long. */
-const MUTATIONS = process.env.LONG === undefined ? 10_000 : 100_000
+const MUTATIONS = inFull(100_000, 10_000)
 const OVER_HTTP = 200
 
 type Chance = (below: number) => number

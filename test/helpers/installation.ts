@@ -8,6 +8,7 @@ import { openSigner } from '../../src/keys/signing-keys.ts'
 import { systemSeams } from '../../src/seams.ts'
 import { changesSince } from './changes.ts'
 import { run, temporaryFolder } from './process.ts'
+import { inFull } from './scale.ts'
 
 /** A data folder of its own with one environment, and the command line on it. */
 export async function install(t: TestContext, env: Record<string, string> = {}) {
@@ -56,4 +57,4 @@ export function takeMasterKey(from: string, to: string): void {
 }
 
 /** How often a process is killed at a random moment; a hundred times in npm run test:long. */
-export const KILLS = process.env.LONG === undefined ? 4 : 100
+export const KILLS = inFull(100, 4)

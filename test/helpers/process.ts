@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { watch } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Ended, runInHost } from './commands.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
 // The suite starts hundreds of processes; without this most of their time goes into reading the same sources.
-const NODE_COMPILE_CACHE = join(tmpdir(), 'jeton-compile-cache')
+const NODE_COMPILE_CACHE = resolve(process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'jeton-compile-cache'))
 
 /** A server process of its own, listening on a free port. */
 export interface ServerProcess {

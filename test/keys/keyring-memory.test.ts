@@ -7,10 +7,11 @@ import { createFollower } from '../../src/keys/follower.ts'
 import { createKeyring } from '../../src/keys/keyring.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import { bytesInUse } from '../helpers/memory.ts'
+import { inFull } from '../helpers/scale.ts'
 import { drivenSeams } from '../helpers/seams.ts'
 
 describe('the memory of the keyring', () => {
-  const KEYS = 20_000
+  const KEYS = inFull(20_000, 5_000)
 
   it('is at most 350 bytes a key, each with a grant of its own, and every one of them is found', async (t) => {
     const seams = drivenSeams()
