@@ -1,5 +1,5 @@
-import { databasePath, knownMasterKeys, openExisting, refuseAbsent, toStartError } from './compose.ts'
 import { type Config, StartError } from './config.ts'
+import { databasePath, knownMasterKeys, openExisting, refuseAbsent, toStartError } from './installation.ts'
 import { resealDataKey } from './keys/data-key.ts'
 import { prepareDataDir } from './keys/master-key.ts'
 import { renewSigningKeys } from './keys/renew-signing-keys.ts'

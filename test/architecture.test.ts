@@ -109,6 +109,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'doctor.ts',
       'domain',
       'formats',
+      'installation.ts',
       'keys/peer-secret.ts',
       'keys/signing-key-rotation.ts',
       'main.ts',
@@ -126,12 +127,17 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['config.ts'],
     packages: ['node:events', 'node:fs', 'node:timers/promises', 'pino', 'sonic-boom'],
   },
+  'installation.ts': {
+    rooms: ['config.ts', 'domain', 'formats', 'keys', 'seams.ts', 'store'],
+    packages: ['node:fs', 'node:path'],
+  },
   'compose.ts': {
     rooms: [
       'config.ts',
       'domain',
       'formats',
       'gate',
+      'installation.ts',
       'journal',
       'keys',
       'limits',
@@ -140,18 +146,19 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'seams.ts',
       'store',
     ],
-    packages: ['node:fs', 'node:path', 'pino'],
+    packages: ['pino'],
   },
   'doctor.ts': {
-    rooms: ['compose.ts', 'config.ts', 'keys', 'seams.ts', 'store'],
+    rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
-  'maintenance.ts': { rooms: ['compose.ts', 'config.ts', 'keys', 'seams.ts', 'store'], packages: [] },
+  'maintenance.ts': { rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'], packages: [] },
   'main.ts': {
     rooms: [
       'compose.ts',
       'config.ts',
       'http',
+      'installation.ts',
       'keys/environments.ts',
       'keys/follower.ts',
       'log.ts',

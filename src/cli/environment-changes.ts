@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
-import type { Installation } from '../compose.ts'
 import { environmentSettings } from '../formats/environment-settings.ts'
+import type { Installation } from '../installation.ts'
 import { confirm, readJson, readSecret, UsageError } from './input.ts'
 import { needEnvironment } from './lookup.ts'
 import { type OutputOptions, withInstallation } from './output.ts'

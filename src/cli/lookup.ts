@@ -1,5 +1,5 @@
-import type { Installation } from '../compose.ts'
 import { JetonError } from '../domain/errors.ts'
+import type { Installation } from '../installation.ts'
 import type { ApiKey, Environment } from '../store/store.ts'
 
 /** @throws JetonError `not_found` */

@@ -1,5 +1,5 @@
-import { type Installation, openExisting, openInstallation } from '../compose.ts'
 import { readConfig } from '../config.ts'
+import { type Installation, openExisting, openInstallation } from '../installation.ts'
 import { systemSeams } from '../seams.ts'
 
 /** The option that every command shares: one line of JSON for programs instead of text for people. */

@@ -1,7 +1,6 @@
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { openGate } from '../compose.ts'
 import { readConfig } from '../config.ts'
 import { CLIENT_KEY_PREFIX } from '../formats/client.ts'
 import { systemSeams } from '../seams.ts'
@@ -68,6 +67,8 @@ async function explain(argument: string | undefined, options: ExplainOptions): P
   const id = named ?? audienceOf(token)
   const decision = await withInstallation(async (installation) => {
     const environment = await needEnvironment(installation, id)
+    // Only here, since most commands judge nothing and begin sooner without the server's parts.
+    const { openGate } = await import('../compose.ts')
     const gate = await openGate(readConfig(), installation, systemSeams)
     return gate.verify(environment, { token, publishableKey, origin, ask })
   })

@@ -3,7 +3,7 @@ import { createTrial, type Refusal, type Trial } from '../domain/verdict.ts'
 import { askSchema, type Question } from '../formats/ask.ts'
 import { admitToken, type Decision, refused } from '../formats/decision.ts'
 import { type Accepted, type Identity, tryClaims } from '../formats/judgement.ts'
-import { readToken, signatureInvalid, tryKey } from '../formats/presented.ts'
+import { readToken, signatureInvalid, signingKeyUnknown, tryKey } from '../formats/presented.ts'
 import { readOptions, type VerifierOptions } from './options.ts'
 import { createPublicKeys } from './public-keys.ts'
 import { createRevocationFollower } from './revocation-follower.ts'
@@ -87,7 +87,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if ('code' in presented) return presented
     const key = await keyOf(presented.header.kid)
     const refusal = tryKey(presented.header, key, trial)
-    if (refusal !== undefined || key === undefined) return refusal ?? signatureInvalid
+    if (refusal !== undefined || key === undefined) return refusal ?? signingKeyUnknown
     const isSigned = await key.isSignature(presented.signingInput, Uint8Array.from(presented.signature))
     const forged = trial.hold('signature', isSigned ? undefined : signatureInvalid)
     if (forged !== undefined) return forged

@@ -49,7 +49,8 @@ export function tryKey({ alg }: TokenHeader, key: JudgingKey | undefined, trial:
   return trial.hold('algorithm', alg === key.algorithm ? undefined : algorithmRefused(alg, key))
 }
 
-const signingKeyUnknown: Refusal = {
+/** The refusal of a token whose `kid` names no key here. */
+export const signingKeyUnknown: Refusal = {
   code: 'signing_key_unknown',
   detail: 'No key of this environment that signs, or signed until not long ago, has the kid of the token.',
 }

@@ -3,12 +3,12 @@ import type { Question } from '../formats/ask.ts'
 import { archivedRefusal } from '../formats/claim-rules.ts'
 import { type Allowed, admitToken, type Decision, refused } from '../formats/decision.ts'
 import { type Accepted, tryClaims } from '../formats/judgement.ts'
-import { readToken, signatureInvalid, tryKey } from '../formats/presented.ts'
+import { readToken, signatureInvalid, signingKeyUnknown, tryKey } from '../formats/presented.ts'
 import type { PublishableKey } from '../keys/held-key.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Seams } from '../seams.ts'
 import type { Environment } from '../store/store.ts'
-import { accessOf, tryAccess, tryPublishableKey } from './publishable-key.ts'
+import { accessOf, publishableKeyUnknown, tryAccess, tryPublishableKey } from './publishable-key.ts'
 import type { Revocations } from './revocations.ts'
 
 /** What a client presented to a realtime server, and what it asks for. At least one of the first two. */
@@ -35,22 +35,49 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
   return { verify, examine }
 
   function verify(environment: Environment, presentation: Presentation): Decision {
-    const trial = createTrial()
     const { token, publishableKey } = presentation
-    const accepted = token === undefined ? undefined : tryToken(environment, token, trial)
-    if (accepted !== undefined && 'code' in accepted) return refused(accepted, trial)
-    const key = publishableKey === undefined ? undefined : keyring.publishableKey(publishableKey)
+    const trial = createTrial()
+    if (token !== undefined) return verifyToken(environment, token, presentation, trial)
+    if (publishableKey !== undefined) return verifyKey(environment, publishableKey, presentation, trial)
+    throw new Error('The gate was asked about nothing')
+  }
+
+  function verifyToken(
+    environment: Environment,
+    token: string,
+    presentation: Presentation,
+    trial: Trial,
+  ): Decision {
+    const accepted = tryToken(environment, token, trial)
+    if ('code' in accepted) return refused(accepted, trial)
+    const { publishableKey } = presentation
     const refusal =
       (publishableKey === undefined
         ? undefined
-        : tryPublishableKey(key, environment, presentation, seams.now(), trial)) ??
-      (accepted === undefined
-        ? tryKeyAlone(environment, key, presentation, trial)
-        : accepted.format.permits(accepted.held, presentation, trial))
-    if (refusal !== undefined) return refused(refusal, trial)
-    return accepted === undefined
-      ? admitKey(environment, key, trial)
-      : admitToken(environment.id, accepted, trial)
+        : tryPublishableKey(
+            keyring.publishableKey(publishableKey),
+            environment,
+            presentation,
+            seams.now(),
+            trial,
+          )) ?? accepted.format.permits(accepted.held, presentation, trial)
+    return refusal === undefined ? admitToken(environment.id, accepted, trial) : refused(refusal, trial)
+  }
+
+  function verifyKey(
+    environment: Environment,
+    text: string,
+    presentation: Presentation,
+    trial: Trial,
+  ): Decision {
+    const key = keyring.publishableKey(text)
+    const refusal = tryPublishableKey(key, environment, presentation, seams.now(), trial)
+    if (refusal !== undefined || key === undefined) return refused(refusal ?? publishableKeyUnknown, trial)
+    const { id, archivedAt } = environment
+    const beyond =
+      trial.hold('environment', archivedAt === undefined ? undefined : archivedRefusal(id)) ??
+      tryAccess(key, presentation.ask, trial)
+    return beyond === undefined ? admitKey(environment, key, trial) : refused(beyond, trial)
   }
 
   function examine(environment: Environment, token: string): Accepted | undefined {
@@ -63,7 +90,7 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
     if ('code' in presented) return presented
     const key = keyring.verifier(environment, presented.header.kid)
     const refusal = tryKey(presented.header, key, trial)
-    if (refusal !== undefined || key === undefined) return refusal ?? signatureInvalid
+    if (refusal !== undefined || key === undefined) return refusal ?? signingKeyUnknown
     const isSigned = key.isSignature(presented.signingInput, presented.signature)
     const forged = trial.hold('signature', isSigned ? undefined : signatureInvalid)
     if (forged !== undefined) return forged
@@ -77,22 +104,8 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
   }
 }
 
-function tryKeyAlone(
-  { id, archivedAt }: Environment,
-  key: PublishableKey | undefined,
-  { ask }: Question,
-  trial: Trial,
-): Refusal | undefined {
-  if (key === undefined) throw new Error('The gate was asked about nothing')
-  return (
-    trial.hold('environment', archivedAt === undefined ? undefined : archivedRefusal(id)) ??
-    tryAccess(key, ask, trial)
-  )
-}
-
 // What the key carries is told in the words of a channels token, so that a server can judge both alike from here on.
-function admitKey({ id }: Environment, key: PublishableKey | undefined, { checks }: Trial): Allowed {
-  if (key === undefined) throw new Error('The gate was asked about nothing')
+function admitKey({ id }: Environment, key: PublishableKey, { checks }: Trial): Allowed {
   const { channels, actions: permissions } = accessOf(key)
   return {
     allowed: true,

@@ -27,10 +27,7 @@ export function tryPublishableKey(
   now: number,
   trial: Trial,
 ): Refusal | undefined {
-  if (key === undefined) {
-    const detail = 'No publishable key like this is known here.'
-    return trial.hold('publishable_key', { code: 'publishable_key_unknown', detail })
-  }
+  if (key === undefined) return trial.hold('publishable_key', publishableKeyUnknown)
   return (
     trial.hold('publishable_key', undefined) ??
     trial.hold('publishable_key_environment', key.environmentId === id ? undefined : otherEnvironment) ??
@@ -50,6 +47,12 @@ export function tryAccess(key: PublishableKey, ask: Ask | undefined, trial: Tria
         ? tryChannelAsk({ holder: 'The publishable key', channels, actions }, ask, trial)
         : trial.hold('ask', notForFormat('publishable')))
   )
+}
+
+/** The refusal of a text that no publishable key has. */
+export const publishableKeyUnknown: Refusal = {
+  code: 'publishable_key_unknown',
+  detail: 'No publishable key like this is known here.',
 }
 
 const otherEnvironment: Refusal = {

@@ -1,0 +1,157 @@
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { type Config, StartError } from './config.ts'
+import { openDataKey } from './keys/data-key.ts'
+import { createEnvironments, type Environments } from './keys/environments.ts'
+import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
+import { generateMasterKey, MasterKeyError, prepareDataDir, readMasterKeys } from './keys/master-key.ts'
+import { SealError, type Sealer } from './keys/sealing.ts'
+import { createSigningKeyExport, type SigningKeyExport } from './keys/signing-key-export.ts'
+import { createSigningKeyRotation, type SigningKeyRotation } from './keys/signing-key-rotation.ts'
+import type { Seams } from './seams.ts'
+import { holdShared } from './store/hold.ts'
+import { StoreError } from './store/migrate.ts'
+import { openSqlite } from './store/open-sqlite.ts'
+import type { Store } from './store/store.ts'
+
+/** What the command line works with: the store and what changes it. */
+export interface Installation {
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly environments: Environments
+  readonly keyLives: KeyLives
+  readonly signingKeyRotation: SigningKeyRotation
+  readonly signingKeyExport: SigningKeyExport
+  close(): Promise<void>
+}
+
+/**
+ * Opens the store that the configuration names.
+ *
+ * @throws StartError when it cannot be used; nothing was changed then
+ */
+export async function openInstallation(config: Config, seams: Seams): Promise<Installation> {
+  try {
+    await prepareDataDir(config.dataDir)
+    return await openStore(config, seams)
+  } catch (error) {
+    throw toStartError(error, config.dataDir)
+  }
+}
+
+/**
+ * Opens a store that is there, where a mistyped folder must not become a new installation.
+ *
+ * @throws StartError when there is none, or when it cannot be used; nothing was changed then
+ */
+export async function openExisting(config: Config, seams: Seams): Promise<Installation> {
+  refuseAbsent(config)
+  return await openInstallation(config, seams)
+}
+
+/** @throws StartError when there is no database in the data folder */
+export function refuseAbsent(config: Pick<Config, 'dataDir'>): void {
+  if (isThere(databasePath(config), config.dataDir)) return
+  const folder = resolve(config.dataDir)
+  throw new StartError(
+    `There is no database in ${folder}: set DATA_DIR to where yours is, or begin one with \`jeton environments create\`. Nothing was changed.`,
+  )
+}
+
+// A folder that may not be looked into is not an empty one.
+function isThere(path: string, dataDir: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    throw toStartError(error, dataDir)
+  }
+}
+
+async function openStore(config: Config, seams: Seams): Promise<Installation> {
+  const store = openHeld(databasePath(config))
+  try {
+    const sealer = await openSealer(config, store, seams)
+    const environments = createEnvironments({ store, sealer, seams })
+    const keyLives = createKeyLives({ store, sealer, seams })
+    const { staleKeysSeconds } = config
+    const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
+    const signingKeyExport = createSigningKeyExport({ store, sealer, seams })
+    const close = () => store.close()
+    return { store, sealer, environments, keyLives, signingKeyRotation, signingKeyExport, close }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+// The key in the data folder may change between the look at it and the look at the database; then it is another one
+// at the next look. One that stays the same and does not open the database is the wrong one.
+async function openSealer(config: Config, store: Store, seams: Seams): Promise<Sealer> {
+  let keys = await findMasterKeys(config, store, seams)
+  for (;;) {
+    try {
+      return await openDataKey(store, keys, seams)
+    } catch (error) {
+      const again = await findMasterKeys(config, store, seams)
+      if (!(error instanceof SealError) || sameKeys(keys, again)) throw error
+      keys = again
+    }
+  }
+}
+
+function sameKeys(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
+  return Buffer.concat(some).equals(Buffer.concat(others))
+}
+
+/** Where the embedded database lies. */
+export function databasePath({ dataDir }: Pick<Config, 'dataDir'>): string {
+  return join(dataDir, 'jeton.db')
+}
+
+// As long as it is open, nobody may put another database in its place.
+function openHeld(path: string): Store {
+  const held = holdShared(path)
+  try {
+    const store = openSqlite(path)
+    return { ...store, close: () => store.close().finally(held.release) }
+  } catch (error) {
+    held.release()
+    throw error
+  }
+}
+
+async function findMasterKeys(config: Config, store: Store, seams: Seams): Promise<readonly Uint8Array[]> {
+  const { dataDir } = config
+  const known = await knownMasterKeys(config)
+  if (known.length > 0) return known
+  if ((await store.sealedDataKey()) === undefined) return await generateMasterKey(dataDir, seams)
+  // Another process may have made both between the two looks.
+  const made = await knownMasterKeys(config)
+  if (made.length > 0) return made
+  // A new key would not open what is there: better to say that the old one is missing.
+  throw new StartError(
+    `The database in ${dataDir} is sealed, and its master key is missing: set MASTER_KEY or put master.key back. Nothing was changed.`,
+  )
+}
+
+/** The master keys that are configured, or else those that lie in the data folder. */
+export async function knownMasterKeys({
+  masterKeys,
+  dataDir,
+}: Pick<Config, 'masterKeys' | 'dataDir'>): Promise<readonly Uint8Array[]> {
+  return masterKeys.length > 0 ? masterKeys : await readMasterKeys(dataDir)
+}
+
+/** What an operator can mend becomes a StartError; the rest stays as it is. */
+export function toStartError(error: unknown, dataDir: string): unknown {
+  if (error instanceof SealError) {
+    const message = `MASTER_KEY (or master.key) does not open the database in ${dataDir}: it is sealed under another one. Nothing was changed.`
+    return new StartError(message, { cause: error })
+  }
+  if (error instanceof MasterKeyError) return new StartError(error.message, { cause: error })
+  if (error instanceof StoreError) return new StartError(error.message, { cause: error })
+  if (error instanceof Error && 'syscall' in error) {
+    return new StartError(`DATA_DIR ${dataDir} cannot be used: ${error.message}`, { cause: error })
+  }
+  return error
+}
