@@ -38,18 +38,26 @@ export async function serve(): Promise<void> {
     log.info('stopped')
     await stream.close()
   })
+  let ending: Promise<void> | undefined
   try {
     await listen(app, config)
     // Only now, so that a start that failed has shown nothing that a later one would not show again.
     await welcome(installation, services.follower, config)
   } catch (error) {
+    // A signal that came before all of it was there has closed what the rest needed: that is no fault.
+    if (ending !== undefined) return
     grace.uninstall()
     await end(undefined)
     await stream.close()
     throw error
   }
 
-  async function end(signal: string | undefined): Promise<void> {
+  function end(signal: string | undefined): Promise<void> {
+    ending ??= closeAll(signal)
+    return ending
+  }
+
+  async function closeAll(signal: string | undefined): Promise<void> {
     await closeDoor(app, signal)
     await services.stop()
     await installation.close()

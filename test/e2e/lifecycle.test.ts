@@ -75,6 +75,12 @@ describe('a server that is told to end', () => {
     idle.destroy()
   })
 
+  it('ends without a word of complaint when it has only just begun to listen', async (t) => {
+    const server = await startServer(t, { DATA_DIR: await temporaryFolder(t) })
+    const { code, stderr } = await server.stop('SIGINT')
+    assert.deepEqual([code, stderr], [0, ''])
+  })
+
   it('cuts off a request that never ends', async (t) => {
     const server = await startServer(t, { DATA_DIR: await temporaryFolder(t) })
     const socket: Socket = connect(Number(new URL(server.url).port), '127.0.0.1')

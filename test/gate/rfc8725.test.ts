@@ -6,7 +6,7 @@ import { channels } from '../../src/formats/channels.ts'
 import { peer } from '../../src/formats/peer.ts'
 import { user } from '../../src/formats/user.ts'
 import { privateKeyOfPeerSecret } from '../../src/keys/peer-secret.ts'
-import { build, type TestService } from '../helpers/app.ts'
+import { build, buildOnce, type TestService } from '../helpers/app.ts'
 import {
   encodePart,
   FORMAT_NAMES,
@@ -66,14 +66,17 @@ const withRawClaims = ({ header, material }: Good, bytes: Uint8Array) => signTok
 
 const text = (value: unknown) => Buffer.from(JSON.stringify(value))
 
+// What is refused leaves nothing behind.
+const shared = buildOnce({ RATE_LIMIT_SUBJECT: '100000/1m' })
+
 function refuses(
   what: string,
   code: GateCode,
   forge: (token: Good) => string | Promise<string>,
   format: (typeof FORMAT_NAMES)[number] = 'channels',
 ): void {
-  it(`refuses ${what} with ${code}`, async (t) => {
-    const service = await build(t)
+  it(`refuses ${what} with ${code}`, async () => {
+    const service = shared()
     const token = await good(service, format)
     assert.equal(await verdictOf(service, token.token), 'allowed')
     assert.equal(await verdictOf(service, await forge(token)), code)

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream'
-import type { TestContext } from 'node:test'
+import { after, before } from 'node:test'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { startServices } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
@@ -49,13 +49,29 @@ export interface TestService {
   post(url: string, body: unknown, headers?: Record<string, string>): Promise<LightMyRequestResponse>
 }
 
+/** One service for all the cases of a table, none of which changes anything that another one would notice. */
+export function buildOnce(env: Record<string, string> = {}): () => TestService {
+  let service: TestService | undefined
+  const closing: (() => unknown)[] = []
+  before(async () => {
+    service = await build({ after: (close) => closing.push(close) }, env)
+  })
+  after(async () => {
+    for (const close of closing) await close()
+  })
+  return () => {
+    if (service === undefined) throw new Error('The service is there once the tests run')
+    return service
+  }
+}
+
 /**
  * Builds the service with these environment variables and closes it when the test ends.
  *
  * @param database a file, for a test that looks into it
  */
 export async function build(
-  t: TestContext,
+  t: { after(close: () => unknown): unknown },
   env: Record<string, string> = {},
   database = ':memory:',
 ): Promise<TestService> {
