@@ -51,7 +51,7 @@ export async function openGate(
   const keyring = createKeyring({ store, follower, sealer, seams, adminKeys: [] })
   const revocations = createRevocations({ follower, seams })
   await follower.refresh()
-  return createGate({ keyring, revocations, seams })
+  return createGate({ keyring, revocations, noteUse: () => undefined, seams })
 }
 
 /** Builds what the server needs and loads every key. */
@@ -77,7 +77,7 @@ export async function startServices(
     follower,
     keyring,
     mint: createMint({ keyring, revocations, admission, journal, seams, publicUrl }),
-    gate: createGate({ keyring, revocations, seams }),
+    gate: createGate({ keyring, revocations, noteUse: lastUses.note, seams }),
     revocations,
     revoke: createRevoke({ store, follower, seams }),
     journal,

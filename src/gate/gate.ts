@@ -28,10 +28,12 @@ export interface Gate {
 interface GateDeps {
   readonly keyring: Keyring
   readonly revocations: Revocations
+  /** Told of each publishable key of the environment that is presented. */
+  readonly noteUse: (keyId: string) => void
   readonly seams: Pick<Seams, 'now'>
 }
 
-export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
+export function createGate({ keyring, revocations, noteUse, seams }: GateDeps): Gate {
   return { verify, examine }
 
   function verify(environment: Environment, presentation: Presentation): Decision {
@@ -55,7 +57,7 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
       (publishableKey === undefined
         ? undefined
         : tryPublishableKey(
-            keyring.publishableKey(publishableKey),
+            find(environment, publishableKey),
             environment,
             presentation,
             seams.now(),
@@ -70,7 +72,7 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
     presentation: Presentation,
     trial: Trial,
   ): Decision {
-    const key = keyring.publishableKey(text)
+    const key = find(environment, text)
     const refusal = tryPublishableKey(key, environment, presentation, seams.now(), trial)
     if (refusal !== undefined || key === undefined) return refused(refusal ?? publishableKeyUnknown, trial)
     const { id, archivedAt } = environment
@@ -78,6 +80,12 @@ export function createGate({ keyring, revocations, seams }: GateDeps): Gate {
       trial.hold('environment', archivedAt === undefined ? undefined : archivedRefusal(id)) ??
       tryAccess(key, presentation.ask, trial)
     return beyond === undefined ? admitKey(environment, key, trial) : refused(beyond, trial)
+  }
+
+  function find({ id }: Environment, text: string): PublishableKey | undefined {
+    const key = keyring.publishableKey(text)
+    if (key?.environmentId === id) noteUse(key.id)
+    return key
   }
 
   function examine(environment: Environment, token: string): Accepted | undefined {

@@ -184,11 +184,19 @@ function gateRoutes({ gate, revocations }: AppDeps, guard: Guard, draining: Abor
 
 // Every route in here takes the admin key. Only who has it is counted: strangers on the same address, behind a proxy
 // perhaps everybody, lock nobody out. The guard counts their failures.
-function adminRoutes({ installation, follower, metrics, now }: AppDeps, guard: Guard) {
+function adminRoutes({ installation, follower, metrics, log, now }: AppDeps, guard: Guard) {
   const { environments, keyLives, signingKeyRotation, store } = installation
   const { refresh } = follower
   return async (app: FastifyInstance): Promise<void> => {
     app.addHook('onRequest', guard.admin)
+    // Who reads the log later wants to know what was changed, and by which request.
+    app.addHook('onResponse', (request, reply, done) => {
+      if (request.method !== 'GET' && reply.statusCode < 400) {
+        const { id: requestId, method, params, routeOptions } = request
+        log.info({ requestId, method, route: routeOptions.url, params }, 'changed with the admin key')
+      }
+      done()
+    })
     app.addHook('onRequest', app.rateLimit(ADMIN_LIMIT))
     app.addHook('onRoute', (route) => {
       route.schema = { ...route.schema, security: [{ adminKey: [] }] }

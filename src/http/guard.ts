@@ -51,12 +51,12 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
   function before(use: Use) {
     return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
       try {
-        const caller = check(request, readCredentials(request.headers), use)
-        if (isFromBrowser(request.headers) && !caller.environment.settings.allowBrowserSecrets) {
-          throw refuseBrowser(caller)
+        const known = identify(request, readCredentials(request.headers))
+        // Before anything else that could refuse it: a key that a browser has is exposed, whatever it may do from where.
+        if (isFromBrowser(request.headers) && !known.environment.settings.allowBrowserSecrets) {
+          throw refuseBrowser(known)
         }
-        lastUses.note(caller.key.id)
-        request.caller = caller
+        request.caller = letThrough(request, known, use)
         done()
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)))
@@ -108,18 +108,19 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
   }
 
   function admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller {
-    const caller = check(request, credentials, use)
-    lastUses.note(caller.key.id)
-    return caller
+    return letThrough(request, identify(request, credentials), use)
   }
 
-  function check(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller {
-    const { headers, id: requestId } = request
-    const address = addressOf(request)
+  function identify(request: FastifyRequest, credentials: Credentials | undefined): Caller {
     if (credentials === undefined) throw countFailure(keyMissing(), request)
     refusePlainHttp(request)
-    const caller = authenticate(credentials, request)
-    const { ceiling, environment } = caller
+    return authenticate(credentials, request)
+  }
+
+  function letThrough(request: FastifyRequest, known: Caller, use: Use): MintCaller {
+    const { headers, id: requestId } = request
+    const { key, ceiling, environment } = known
+    const address = addressOf(request)
     // It mints nothing; what it minted is still judged, with that answer.
     if (use === 'mint' && environment.archivedAt !== undefined) {
       throw new JetonError('environment_archived', 'This environment is archived and mints nothing.')
@@ -130,7 +131,8 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
     if (!admitsUse(ceiling, use)) {
       throw beyondGrant({ member: 'uses', asked: use, allowed: ceiling.grant.uses ?? [] })
     }
-    return { ...caller, address, endUserAddress: readEndUserAddress(headers), requestId }
+    lastUses.note(key.id)
+    return { ...known, address, endUserAddress: readEndUserAddress(headers), requestId }
   }
 
   function authenticate(credentials: Credentials, request: FastifyRequest): Caller {

@@ -3,7 +3,7 @@ import type { Grant } from '../domain/grant.ts'
 import { endOf, isAlive, MOST_GRACE_SECONDS } from '../domain/key-life.ts'
 import { lastEndOf } from '../formats/revocation.ts'
 import type { Seams } from '../seams.ts'
-import type { Access, ApiKey, ApiKeyChange, ChangeSet, Store } from '../store/store.ts'
+import type { Access, ApiKey, ApiKeyChange, ChangeSet, Environment, Store } from '../store/store.ts'
 import { generateApiKey, type MadeKey, type NewKey } from './api-keys.ts'
 import { needEnvironment } from './environments.ts'
 import { onceOnly, type RepeatableCall } from './idempotency.ts'
@@ -80,9 +80,10 @@ export interface KeyLives {
    */
   reportLeak(id: string, how: LeakResponse, call?: RepeatableCall): Promise<LeakOutcome>
   /**
-   * Rotates the two keys that were made with the environment, or those that took their place.
+   * Rotates the two keys that were made with the environment, or those that took their place. One that has ended gets a
+   * successor as well, so that the pair is whole again.
    *
-   * @throws JetonError `not_found`, or `conflict` when one of them has ended without a successor
+   * @throws JetonError `not_found`, or `conflict` when another rotation of the pair came in between
    */
   rotatePair(environmentId: string, graceSeconds?: number, call?: RepeatableCall): Promise<MadePair>
 }
@@ -178,19 +179,24 @@ export function createKeyLives({ store, sealer, seams }: KeyLivesDeps): KeyLives
     })
   }
 
-  function rotatePair(environmentId: string, graceSeconds = 0, call?: RepeatableCall): Promise<MadePair> {
-    return store.change(async (changes) => {
-      const { createdAt } = await needEnvironment(changes, environmentId)
-      const pair = await changes.listApiKeysOf(environmentId, createdAt)
-      const first = (kind: ApiKey['kind']) =>
-        latestOf(
-          changes,
-          pair.find((key) => key.kind === kind),
-        )
+  async function rotatePair(
+    environmentId: string,
+    graceSeconds = 0,
+    call?: RepeatableCall,
+  ): Promise<MadePair> {
+    // Seen before the change begins: of two at the same moment, the second finds another pair in it.
+    const environment = await store.findEnvironment(environmentId)
+    const seen = environment === undefined ? undefined : await latestPair(store, environment)
+    return await store.change(async (changes) => {
+      const latest = await latestPair(changes, await needEnvironment(changes, environmentId))
+      const succeedLatest = (kind: ApiKey['kind']) => {
+        const key = latest[kind]?.id === seen?.[kind]?.id ? latest[kind] : undefined
+        return succeed(changes, key, graceSeconds, { endedToo: true })
+      }
       return await onceOnly<MadePair>(changes, call, seams.now(), {
         work: async () => ({
-          secret: await succeed(changes, await first('secret'), graceSeconds),
-          publishable: await succeed(changes, await first('publishable'), graceSeconds),
+          secret: await succeedLatest('secret'),
+          publishable: await succeedLatest('publishable'),
         }),
         ids: ({ secret, publishable }) => [secret.row.id, publishable.row.id],
         again: async ([secret, publishable]) => ({
@@ -224,27 +230,46 @@ export function createKeyLives({ store, sealer, seams }: KeyLivesDeps): KeyLives
     changes: ChangeSet,
     key: ApiKey | undefined,
     graceSeconds: number,
+    { endedToo = false }: { endedToo?: boolean } = {},
   ): Promise<MadeKey> {
     const now = seams.now()
     if (graceSeconds < 0 || graceSeconds > MOST_GRACE_SECONDS) {
       throw new JetonError('body_invalid', `graceSeconds is 0 to ${MOST_GRACE_SECONDS}.`)
     }
-    if (key === undefined || key.successorId !== undefined || !isAlive(key, now)) {
+    const lives = key !== undefined && isAlive(key, now)
+    if (key === undefined || key.successorId !== undefined || !(lives || endedToo)) {
       throw new JetonError('conflict', 'The key has ended or was rotated already.')
     }
     const environment = await needEnvironment(changes, key.environmentId)
-    const { name, grant, access, expiresAt } = key
+    const { name, grant, access } = key
+    const expiresAt = lives ? key.expiresAt : undefined
+    // The name of one that has ended is free, and may be another's by now.
+    if (!lives) await refuseNameInUse(changes, key.environmentId, name, now)
     const generated = generateApiKey(key.kind, environment, seams, { name, grant, access, expiresAt })
     const made = await insert(changes, generated, key.sealedSecret !== undefined)
-    await changes.updateApiKey(key.id, { ...endOf(key, now, graceSeconds), successorId: made.row.id })
+    const end = lives ? endOf(key, now, graceSeconds) : {}
+    await changes.updateApiKey(key.id, { ...end, successorId: made.row.id })
     return made
   }
 }
 
+type KeyReader = Pick<Store, 'findApiKey' | 'listApiKeysOf'>
+
+/** The two keys that were made with the environment, or those that took their place. */
+async function latestPair(keys: KeyReader, { id, createdAt }: Environment) {
+  const made = await keys.listApiKeysOf(id, createdAt)
+  const latest = (kind: ApiKey['kind']) =>
+    latestOf(
+      keys,
+      made.find((key) => key.kind === kind),
+    )
+  return { secret: await latest('secret'), publishable: await latest('publishable') }
+}
+
 /** The key at the end of the line that begins with `key`. */
-async function latestOf(changes: ChangeSet, key: ApiKey | undefined): Promise<ApiKey | undefined> {
+async function latestOf(keys: KeyReader, key: ApiKey | undefined): Promise<ApiKey | undefined> {
   if (key?.successorId === undefined) return key
-  return await latestOf(changes, await changes.findApiKey(key.successorId))
+  return await latestOf(keys, await keys.findApiKey(key.successorId))
 }
 
 async function again(changes: ChangeSet, id = ''): Promise<MadeKey> {

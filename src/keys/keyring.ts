@@ -42,7 +42,7 @@ export interface Keyring {
    */
   authenticate(credentials: Credentials): Caller
   /**
-   * Lets a living admin key through.
+   * Lets an admin key through: one that is configured or, where none is, the one that a first start made.
    *
    * @throws JetonError `key_malformed` `key_unknown` `key_kind_wrong`
    */
@@ -143,9 +143,9 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
 
   function authenticateAdmin(text: string): void {
     const digest = Buffer.from(digestOfKey(text))
-    const matches = [...configuredAdmins, ...storedAdmins].filter((known) =>
-      timingSafeEqual(Buffer.from(known), digest),
-    )
+    // The one that a first start made is for where none is configured, so that it ends when one is.
+    const admins = configuredAdmins.length > 0 ? configuredAdmins : storedAdmins
+    const matches = admins.filter((known) => timingSafeEqual(Buffer.from(known), digest))
     if (matches.length > 0) return
     const kind = kindOfKey(text)
     if (kind === undefined) throw malformed()

@@ -1,6 +1,7 @@
 import { DEFAULT_TAG, nameFault, tagFault } from '../domain/environment.ts'
 import { JetonError } from '../domain/errors.ts'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
+import { LEEWAY_SECONDS } from '../domain/signing-period.ts'
 import type { Seams } from '../seams.ts'
 import type { ApiKey, ChangeSet, Environment, SigningAlgorithm, SigningKey } from '../store/store.ts'
 import { generateApiKey } from './api-keys.ts'
@@ -67,7 +68,10 @@ export async function draftEnvironment(
   return {
     made: { environment, keyId: secret.row.id, secretKey: secret.text, publishableKey: publishable.text },
     apiKeys: [secret.row, publishable.row],
-    signingKeys: [generateHs256Key(id, sealer, seams), await generateEd25519Key(id, sealer, seams)],
+    signingKeys: [generateHs256Key(id, sealer, seams), await generateEd25519Key(id, sealer, seams)].map(
+      // Nobody has to learn of a first key before it signs, and a process whose clock is behind mints with it too.
+      (key) => ({ ...key, signsFrom: key.signsFrom - LEEWAY_SECONDS * 1000 }),
+    ),
   }
 }
 

@@ -44,6 +44,7 @@ export async function apiKeysMadeAt(
     .selectAll()
     .where('environmentId', '=', environmentId)
     .where('createdAt', '=', createdAt)
+    .orderBy('id')
     .execute()
   return rows.map(apiKeyFromRow)
 }

@@ -36,6 +36,7 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
     listSigningKeys,
     findEnvironment,
     findApiKey: (id) => apiKeyOf(db, id),
+    listApiKeysOf: (environmentId, createdAt) => apiKeysMadeAt(db, environmentId, createdAt),
     noteUses: (uses) => noteUses(db, uses),
     close,
   }

@@ -213,6 +213,8 @@ export interface Store {
   listEnvironments(page?: { after?: string | undefined; limit: number }): Promise<readonly Environment[]>
   findApiKey(id: string): Promise<ApiKey | undefined>
   /** Keys, oldest first: of one environment or of all, a page of them or all. */
+  /** Those of an environment's keys that were made at this moment. */
+  listApiKeysOf(environmentId: string, createdAt: number): Promise<readonly ApiKey[]>
   listApiKeys(environmentId: string | undefined, page?: KeyPage): Promise<readonly ApiKey[]>
   listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
   /**

@@ -172,4 +172,21 @@ describe('failed authentications', () => {
       [4, 8, 16, 32, 64],
     )
   })
+
+  it('flags a key that a browser sent, whatever else would have refused it', async (t) => {
+    const { server, keyWith, store, follower } = await build(t)
+    for (const grant of [{ addresses: ['10.0.0.0/8'] }, { uses: ['verify' as const] }]) {
+      const headers = { ...(await keyWith(grant)), origin: 'https://app.example.com' }
+      const reply = await server.inject({
+        method: 'POST',
+        url: '/v1/tokens',
+        headers,
+        payload: { peerId: 'a' },
+      })
+      assert.equal(reply.json().error, 'secret_key_in_browser')
+    }
+    await follower.refresh()
+    const keys = await store.listApiKeys(undefined)
+    assert.equal(keys.filter(({ exposedAt }) => exposedAt !== undefined).length, 2)
+  })
 })

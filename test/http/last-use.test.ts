@@ -97,4 +97,17 @@ describe('endsWithin', () => {
     )
     assert.equal(ends.length, 3)
   })
+
+  it('is kept for a publishable key that the gate was asked about, and not for another environment’s', async (t) => {
+    const { post, store, made, environments, follower, lastUses } = await setup(t)
+    const other = await environments.create('Other')
+    await follower.refresh()
+    for (const { publishableKey } of [made, other]) await post('/v1/verify', { publishableKey })
+    await lastUses.flush()
+    const used = (await store.listApiKeys(undefined)).filter(({ lastUsedAt }) => lastUsedAt !== undefined)
+    assert.deepEqual(
+      used.map(({ kind, environmentId }) => `${kind} ${environmentId}`),
+      [`secret ${made.environment.id}`, `publishable ${made.environment.id}`],
+    )
+  })
 })

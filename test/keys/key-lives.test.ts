@@ -41,4 +41,26 @@ describe('two processes at the same moment', () => {
     assert.equal(made.filter(({ text }) => text !== undefined).length, 1)
     assert.equal((await store.listApiKeys(id)).length, 3)
   })
+
+  it('rotate a pair once: the other gets a conflict', async (t) => {
+    const { id, lives, store } = await setup(t)
+    const rotated = await Promise.allSettled([...lives, ...lives].map((one) => one.rotatePair(id)))
+    assert.equal(rotated.filter(({ status }) => status === 'fulfilled').length, 1)
+    for (const one of rotated) if (one.status === 'rejected') assert.equal(one.reason.error, 'conflict')
+    assert.equal((await store.listApiKeys(id)).length, 4)
+  })
+})
+
+describe('the pair that came with an environment', () => {
+  it('becomes whole again by a rotation when one of it was revoked', async (t) => {
+    const { id, keyId, lives } = await setup(t)
+    const [life] = lives
+    assert.ok(life)
+    await life.revoke(keyId)
+    const { secret, publishable } = await life.rotatePair(id)
+    assert.equal(secret.row.revokedAt, undefined)
+    const again = await life.rotatePair(id, 60)
+    assert.notEqual(again.secret.row.id, secret.row.id)
+    assert.notEqual(again.publishable.row.id, publishable.row.id)
+  })
 })

@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { channels } from '../../src/formats/channels.ts'
 import { peer } from '../../src/formats/peer.ts'
 import { user } from '../../src/formats/user.ts'
-import { generateApiKey } from '../../src/keys/api-keys.ts'
+import { generateAdminKey, generateApiKey } from '../../src/keys/api-keys.ts'
 import { openDataKey } from '../../src/keys/data-key.ts'
 import { createEnvironments } from '../../src/keys/environments.ts'
 import { createFollower } from '../../src/keys/follower.ts'
@@ -31,7 +31,7 @@ async function setup(t: TestContext) {
     await follower.refresh()
     return { text, keyId: undefined }
   }
-  return { seams, store, environments, made, follower, keyring, over, addKey }
+  return { seams, store, sealer, environments, made, follower, keyring, over, addKey }
 }
 
 describe('a presented secret key', () => {
@@ -163,5 +163,30 @@ describe('the keyring', () => {
         error: 'not_found',
       },
     )
+  })
+
+  it('mints in a new environment though its clock is a little behind that of the one who made it', async (t) => {
+    const { follower, seams, environments, keyring } = await setup(t)
+    seams.advance(9_000)
+    const made = await environments.create('From the future')
+    await follower.refresh()
+    seams.advance(-9_000)
+    assert.ok(keyring.signer(made.environment, user))
+    assert.equal(keyring.canSign(), true)
+  })
+
+  it('takes the admin key of a first start until one is configured', async (t) => {
+    const { store, sealer, seams, over } = await setup(t)
+    const { row, text } = generateAdminKey(seams)
+    await store.change((changes) => changes.insertAdminKey(row))
+    const first = over(store)
+    await first.follower.refresh()
+    first.keyring.authenticateAdmin(text)
+    const adminKeys = [generateAdminKey(seams).text]
+    const later = createFollower({ store, seams, staleKeysSeconds: 30 })
+    const configured = createKeyring({ store, follower: later, sealer, seams, adminKeys })
+    await later.refresh()
+    assert.throws(() => configured.authenticateAdmin(text), { error: 'key_unknown' })
+    for (const key of adminKeys) configured.authenticateAdmin(key)
   })
 })
