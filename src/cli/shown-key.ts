@@ -75,7 +75,7 @@ export function printKeys(keys: readonly ApiKey[], { json }: OutputOptions): voi
 
 /** What a key that was just made is known by; its text is there, since a command is never answered twice. */
 export interface MadeKey {
-  readonly row: Pick<ApiKey, 'id' | 'kind'>
+  readonly row: Pick<ApiKey, 'id' | 'kind' | 'sealedSecret'>
   readonly text: string | undefined
 }
 
@@ -92,9 +92,11 @@ export function printMadeKey(made: MadeKey, { json }: OutputOptions): void {
   }
   const { row, text } = made
   printRecord({ [`${row.kind} key`]: text, 'its id': row.id })
-  if (row.kind === 'secret') print(SHOWN_ONCE)
+  if (row.kind === 'secret') print(row.sealedSecret === undefined ? SHOWN_ONCE : SHOWN_ONCE_KEPT_SEALED)
 }
 
+const SHOWN_ONCE_KEPT_SEALED =
+  'The secret key is shown this once. It is kept sealed, to verify what its holder signs.'
 export const SHOWN_ONCE = 'The secret key is shown this once and kept nowhere.'
 
 function endText(key: KeyEnds): string {

@@ -83,9 +83,14 @@ export function timeRefusal({ expiresAt }: Times, { now }: Circumstances): Refus
 // Otherwise whoever holds a signing secret could make a token that outlives every entry that revokes it.
 export function lifetimeRefusal(
   { issuedAt, expiresAt, longestSeconds }: Times,
+  nbf: unknown,
   { now }: Circumstances,
 ): Refusal | undefined {
   const code = 'lifetime_too_long'
+  // RFC 7519 §4.1.5. Nothing that is minted has one; a backend's own tokens may.
+  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= now + CLOCK_LEEWAY_SECONDS)) {
+    return { code, detail: 'The token is not to be taken yet, as its nbf says.' }
+  }
   if (issuedAt > now + CLOCK_LEEWAY_SECONDS) {
     return { code, detail: `The token was issued ${issuedAt - now} s in the future.` }
   }

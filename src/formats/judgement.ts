@@ -120,6 +120,19 @@ function trySigned(
   return trial.hold('grant', grantRefusal(accepted, signer)) ?? accepted
 }
 
+/** What one token is revoked by. */
+export interface Identified {
+  readonly jti: string
+  /** Unix seconds. */
+  readonly expiresAt: number
+}
+
+/** What a token that is signed is revoked by, whatever else it says; `undefined` when it names itself by nothing. */
+export function identifySigned(presented: Presented, { localSigner }: JudgingKey): Identified | undefined {
+  const { jti = localSigner && digestOfToken(presented), exp } = presented.claims
+  return isRevocable(jti) && isTime(exp) ? { jti, expiresAt: exp } : undefined
+}
+
 type About = Pick<Accepted, 'format' | 'claims' | 'jti' | 'subject' | 'keyId'>
 
 /** From when to when a token is, and how long it may be at most. Unix seconds, and seconds. */
@@ -141,7 +154,7 @@ function tryIdentity(
   return (
     trial.hold('claims', held.success ? undefined : heldRefusal(about.format, held.error)) ??
     trial.hold('time', timeRefusal(times, circumstances)) ??
-    trial.hold('lifetime', lifetimeRefusal(times, circumstances)) ??
+    trial.hold('lifetime', lifetimeRefusal(times, about.claims.nbf, circumstances)) ??
     trial.hold('revocation', revokedRefusal(reasonAgainst(environmentId, { ...about, issuedAt }))) ??
     trial.hold('environment', archived ? archivedRefusal(environmentId) : undefined) ?? {
       ...about,

@@ -3,7 +3,7 @@ import type { Identity } from './judgement.ts'
 
 /** The revocations of one environment, in the order in which they came. */
 export interface RevokedTokens {
-  /** Takes a revocation in. One for the same tokens takes the place of an earlier one. */
+  /** Takes a revocation in. Of two for the same tokens, what each of them refuses is refused. */
   put(revocation: Revocation): void
   /** Which revocation refuses this token, if one does. */
   refusing(token: Identity): RevocationKind | undefined
@@ -46,9 +46,11 @@ export function createRevokedTokens(): RevokedTokens {
 
   function put(revocation: Revocation): void {
     const revocations: Map<string, Revocation> = byToken[revocation.kind]
-    if (revocations.has(revocation.value)) dead += 1
-    revocations.set(revocation.value, revocation)
-    inOrder.push(revocation)
+    const known = revocations.get(revocation.value)
+    if (known !== undefined) dead += 1
+    const kept = known === undefined ? revocation : bothOf(known, revocation)
+    revocations.set(revocation.value, kept)
+    inOrder.push(kept)
     version = Math.max(version, revocation.revision)
     if (dead > MOST_DEAD && dead > inOrder.length * MOST_DEAD_SHARE) compact()
   }
@@ -95,6 +97,16 @@ export function createRevokedTokens(): RevokedTokens {
       else low = middle + 1
     }
     return low
+  }
+}
+
+// A process that is behind may tell a verifier of an older one after a newer one.
+function bothOf(one: Revocation, other: Revocation): Revocation {
+  return {
+    ...other,
+    before: one.before === undefined ? other.before : Math.max(one.before, other.before ?? 0),
+    until: Math.max(one.until, other.until),
+    revision: Math.max(one.revision, other.revision),
   }
 }
 

@@ -2,10 +2,16 @@ import { createTrial, type Refusal, type Trial } from '../domain/verdict.ts'
 import type { Question } from '../formats/ask.ts'
 import { archivedRefusal } from '../formats/claim-rules.ts'
 import { type Allowed, admitToken, type Decision, refused } from '../formats/decision.ts'
-import { type Accepted, tryClaims } from '../formats/judgement.ts'
-import { readToken, signatureInvalid, signingKeyUnknown, tryKey } from '../formats/presented.ts'
+import { type Accepted, type Identified, identifySigned, tryClaims } from '../formats/judgement.ts'
+import {
+  type Presented,
+  readToken,
+  signatureInvalid,
+  signingKeyUnknown,
+  tryKey,
+} from '../formats/presented.ts'
 import type { PublishableKey } from '../keys/held-key.ts'
-import type { Keyring } from '../keys/keyring.ts'
+import type { Keyring, TokenVerifier } from '../keys/keyring.ts'
 import type { Seams } from '../seams.ts'
 import type { Environment } from '../store/store.ts'
 import { accessOf, publishableKeyUnknown, tryAccess, tryPublishableKey } from './publishable-key.ts'
@@ -23,6 +29,17 @@ export interface Gate {
   verify(environment: Environment, presentation: Presentation): Decision
   /** Whether a token of this environment is alive, whatever its holder may do with it; `undefined` when it is not. */
   examine(environment: Environment, token: string): Accepted | undefined
+  /**
+   * What a token of this environment is revoked by, also where it is refused for now and may be let in later;
+   * `undefined` for what no key of the environment signed.
+   */
+  identify(environment: Environment, token: string): Identified | undefined
+}
+
+/** A token that a key of the environment signed, whatever it says. */
+interface Signed {
+  readonly presented: Presented
+  readonly key: TokenVerifier
 }
 
 interface GateDeps {
@@ -34,7 +51,7 @@ interface GateDeps {
 }
 
 export function createGate({ keyring, revocations, noteUse, seams }: GateDeps): Gate {
-  return { verify, examine }
+  return { verify, examine, identify }
 
   function verify(environment: Environment, presentation: Presentation): Decision {
     const { token, publishableKey } = presentation
@@ -93,7 +110,24 @@ export function createGate({ keyring, revocations, noteUse, seams }: GateDeps): 
     return 'code' in accepted ? undefined : accepted
   }
 
+  function identify(environment: Environment, token: string): Identified | undefined {
+    const signed = trySignature(environment, token, createTrial())
+    return 'code' in signed ? undefined : identifySigned(signed.presented, signed.key)
+  }
+
   function tryToken(environment: Environment, text: string, trial: Trial): Accepted | Refusal {
+    const signed = trySignature(environment, text, trial)
+    if ('code' in signed) return signed
+    const circumstances = {
+      environmentId: environment.id,
+      archived: environment.archivedAt !== undefined,
+      now: Math.floor(seams.now() / 1000),
+      reasonAgainst: revocations.reasonAgainst,
+    }
+    return tryClaims(signed.presented, signed.key, circumstances, trial)
+  }
+
+  function trySignature(environment: Environment, text: string, trial: Trial): Signed | Refusal {
     const presented = readToken(text, trial)
     if ('code' in presented) return presented
     const key = keyring.verifier(environment, presented.header.kid)
@@ -102,13 +136,7 @@ export function createGate({ keyring, revocations, noteUse, seams }: GateDeps): 
     const isSigned = key.isSignature(presented.signingInput, presented.signature)
     const forged = trial.hold('signature', isSigned ? undefined : signatureInvalid)
     if (forged !== undefined) return forged
-    const circumstances = {
-      environmentId: environment.id,
-      archived: environment.archivedAt !== undefined,
-      now: Math.floor(seams.now() / 1000),
-      reasonAgainst: revocations.reasonAgainst,
-    }
-    return tryClaims(presented, key, circumstances, trial)
+    return { presented, key }
   }
 }
 

@@ -14,20 +14,25 @@ export interface Revocations {
    * process knows of. Unix seconds; 0 when there is none.
    */
   firstFreeSecond(environmentId: string, subject: string | undefined, keyId: string): number
+  standing(environmentId: string): FeedStanding
   /** What a verifier that knows of everything up to `version` has to learn. */
   since(environmentId: string, version: number): Feed
   /** Ends at the next revocation of this environment or change to it, or when `signal` is aborted. */
   next(environmentId: string, signal: AbortSignal): Promise<void>
 }
 
-/** Revocations, for who judges tokens elsewhere. They only ever add to each other; each is over at its `until`. */
-export interface Feed {
+/** What tells whether a reader of the feed is up to date. */
+export interface FeedStanding {
   /** Counts up with every revocation of the environment; 0 when none ever came. */
   readonly version: number
-  /** Whether these are all that are alive: the reader was too far behind, or knew of a version that is not ours. */
-  readonly snapshot: boolean
   /** Whether the environment is archived, so that nothing of it is let in at all. */
   readonly archived: boolean
+}
+
+/** Revocations, for who judges tokens elsewhere. They only ever add to each other; each is over at its `until`. */
+export interface Feed extends FeedStanding {
+  /** Whether these are all that are alive: the reader was too far behind, or knew of a version that is not ours. */
+  readonly snapshot: boolean
   /** Oldest first. */
   readonly revocations: readonly Revocation[]
 }
@@ -47,7 +52,7 @@ export function createRevocations({ follower, seams }: RevocationsDeps): Revocat
   let forgotAt = 0
 
   follower.tell(take)
-  return { reasonAgainst, firstFreeSecond, since, next }
+  return { reasonAgainst, firstFreeSecond, standing, since, next }
 
   function reasonAgainst(environmentId: string, token: Identity): string | undefined {
     const kind = byEnvironment.get(environmentId)?.refusing(token)
@@ -58,16 +63,20 @@ export function createRevocations({ follower, seams }: RevocationsDeps): Revocat
     return byEnvironment.get(environmentId)?.firstFreeSecond(subject, keyId) ?? 0
   }
 
+  function standing(environmentId: string): FeedStanding {
+    const version = byEnvironment.get(environmentId)?.version() ?? 0
+    return { version, archived: archived.has(environmentId) }
+  }
+
   function since(environmentId: string, known: number): Feed {
-    const isArchived = archived.has(environmentId)
+    const { version, archived } = standing(environmentId)
     const revoked = byEnvironment.get(environmentId)
-    if (revoked === undefined) return { version: 0, snapshot: true, archived: isArchived, revocations: [] }
-    const version = revoked.version()
+    if (revoked === undefined) return { version, snapshot: true, archived, revocations: [] }
     // Another process may have told the reader of what this one does not know yet; what it has can only be added to.
     const { complete, revocations } = revoked.since(known > version ? 0 : known)
     const now = nowSeconds()
     const live = revocations.filter(({ until }) => until > now)
-    return { version, snapshot: complete, archived: isArchived, revocations: live }
+    return { version, snapshot: complete, archived, revocations: live }
   }
 
   function next(environmentId: string, signal: AbortSignal): Promise<void> {

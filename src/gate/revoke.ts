@@ -1,7 +1,7 @@
 import { JetonError } from '../domain/errors.ts'
 import type { Revocation } from '../domain/revocation.ts'
 import { CLOCK_LEEWAY_SECONDS } from '../formats/claim-rules.ts'
-import { lastEndOf } from '../formats/revocation.ts'
+import { lastEndOf, revokedUpTo } from '../formats/revocation.ts'
 import type { Follower } from '../keys/follower.ts'
 import type { Seams } from '../seams.ts'
 import type { ChangeSet, Store } from '../store/store.ts'
@@ -34,9 +34,11 @@ export function createRevoke({ store, follower, seams }: RevokeDeps): Revoke {
   return {
     async revoke(environmentId, request) {
       const now = Math.floor(seams.now() / 1000)
-      const revocation = revocationOf(environmentId, request, now)
+      const asked = revocationOf(environmentId, request, now)
+      const isOfNow = !('jti' in request) && request.before === undefined
       const version = await store.change(async (changes) => {
-        await refuseUnknown(changes, revocation)
+        await refuseUnknown(changes, asked)
+        const revocation = isOfNow ? await reachingNow(changes, asked, now) : asked
         await changes.keepRevocation(revocation, now)
         return changes.revision
       })
@@ -61,8 +63,8 @@ export function revocationOf(
   if ('jti' in request) {
     const { jti, expiresAt } = request
     // A token may be dated by as much as the leeway ahead of the one who revokes it.
-    const until =
-      expiresAt === undefined ? lastEndOf(now + CLOCK_LEEWAY_SECONDS) : expiresAt + CLOCK_LEEWAY_SECONDS
+    const latest = lastEndOf(now + CLOCK_LEEWAY_SECONDS)
+    const until = Math.min(latest, (expiresAt ?? latest) + CLOCK_LEEWAY_SECONDS)
     return { environmentId, kind: 'jti', value: jti, before: undefined, until }
   }
   const { before = now } = request
@@ -75,6 +77,16 @@ export function revocationOf(
       ? ({ kind: 'subject', value: request.subject } as const)
       : ({ kind: 'key', value: request.keyId } as const)
   return { environmentId, ...about, before, until: lastEndOf(before) }
+}
+
+async function reachingNow(
+  changes: ChangeSet,
+  asked: Omit<Revocation, 'revision'>,
+  now: number,
+): Promise<Omit<Revocation, 'revision'>> {
+  const known = await changes.findRevocation(asked.environmentId, asked.kind, asked.value)
+  const before = revokedUpTo(now, known?.before)
+  return { ...asked, before, until: lastEndOf(before) }
 }
 
 async function refuseUnknown(

@@ -5,9 +5,27 @@ import { bodyInvalid } from './errors.ts'
 /** Fastify's validator compiler: a zod schema checks, and what it finds becomes a `body_invalid` of the catalogue. */
 export function validatorCompiler({ schema }: { schema: z.ZodType }) {
   return (data: unknown) => {
+    const crowded = crowdedMember(data)
+    if (crowded !== undefined) return { error: bodyInvalid([{ path: crowded, message: TOO_MANY }]) }
     const found = schema.safeParse(data, wording)
     return found.success ? { value: found.data } : { error: toBodyInvalid(found.error) }
   }
+}
+
+/** More than any object that is taken could hold within its limits, and few enough to be looked at one by one. */
+const MOST_MEMBERS = 2_000
+const TOO_MANY = `has more than ${MOST_MEMBERS} members`
+
+// A schema looks at every member before it refuses one, and a body may be full of them.
+function crowdedMember(data: unknown): string | undefined {
+  if (isCrowded(data)) return ''
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return undefined
+  const found = Object.entries(data).find(([, value]) => isCrowded(value))
+  return found && (MEMBER_NAME.test(found[0]) ? found[0] : '…')
+}
+
+function isCrowded(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length > MOST_MEMBERS
 }
 
 /** The faults that one answer names; a hostile body could have thousands. */
@@ -26,7 +44,7 @@ function toBodyInvalid({ issues }: z.ZodError) {
 
 function toIssues(issue: z.core.$ZodIssue): Issue[] {
   if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message: issue.message }]
-  return issue.keys.map((key) => ({
+  return issue.keys.slice(0, MOST_ISSUES).map((key) => ({
     path: pathOf([...issue.path, MEMBER_NAME.test(key) ? key : '…']),
     message: 'is not known here',
   }))

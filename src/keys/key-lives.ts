@@ -1,7 +1,7 @@
 import { JetonError } from '../domain/errors.ts'
 import type { Grant } from '../domain/grant.ts'
 import { endOf, isAlive, MOST_GRACE_SECONDS } from '../domain/key-life.ts'
-import { lastEndOf } from '../formats/revocation.ts'
+import { lastEndOf, revokedUpTo } from '../formats/revocation.ts'
 import type { Seams } from '../seams.ts'
 import type { Access, ApiKey, ApiKeyChange, ChangeSet, Environment, Store } from '../store/store.ts'
 import { generateApiKey, type MadeKey, type NewKey } from './api-keys.ts'
@@ -222,7 +222,9 @@ export function createKeyLives({ store, sealer, seams }: KeyLivesDeps): KeyLives
   async function endTokens(changes: ChangeSet, { kind, id, environmentId }: ApiKey): Promise<void> {
     if (kind === 'publishable') throw misfit('tokens', 'only a secret key has tokens')
     const now = Math.floor(seams.now() / 1000)
-    const revocation = { kind: 'key', value: id, before: now, until: lastEndOf(now) } as const
+    const known = await changes.findRevocation(environmentId, 'key', id)
+    const before = revokedUpTo(now, known?.before)
+    const revocation = { kind: 'key', value: id, before, until: lastEndOf(before) } as const
     await changes.keepRevocation({ environmentId, ...revocation }, now)
   }
 

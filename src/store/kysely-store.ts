@@ -9,6 +9,7 @@ import {
   apiKeyToRow,
   environmentRow,
   environmentToRow,
+  revocationRow,
   type Schema,
   signingKeyRow,
   signingKeyToRow,
@@ -164,6 +165,16 @@ function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSe
         .execute()
     },
     revision,
+    async findRevocation(environmentId, kind, value) {
+      const row = await transaction
+        .selectFrom('revocation')
+        .selectAll()
+        .where('environmentId', '=', environmentId)
+        .where('kind', '=', kind)
+        .where('value', '=', value)
+        .executeTakeFirst()
+      return row === undefined ? undefined : revocationRow.parse(row)
+    },
     async keepRevocation({ environmentId, kind, value, before, until }, now) {
       await transaction.deleteFrom('revocation').where('until', '<=', now).execute()
       await transaction

@@ -165,6 +165,12 @@ export interface ChangeSet {
   /** Those of an environment's keys that were made at this moment. */
   listApiKeysOf(environmentId: string, createdAt: number): Promise<readonly ApiKey[]>
   listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
+  /** The revocation of the same tokens that is there already. */
+  findRevocation(
+    environmentId: string,
+    kind: Revocation['kind'],
+    value: string,
+  ): Promise<Revocation | undefined>
   /** Keeps a revocation; one for the same tokens that is there already only grows. Forgets those that ended by `now`. */
   keepRevocation(revocation: Omit<Revocation, 'revision'>, now: number): Promise<void>
   /** The revision of this change. */

@@ -79,6 +79,22 @@ describe('a key for local signing', () => {
   })
 })
 
+describe('a token that a backend signed', () => {
+  const moments: [number, boolean][] = [
+    [0, true],
+    [10, true],
+    [11, false],
+  ]
+  for (const [nbf, allowed] of moments) {
+    it(`is ${allowed ? 'let in' : 'refused'} when its nbf is ${nbf} seconds from now`, async (t) => {
+      const { makeKey, sign, judge, seams } = await setup(t)
+      const now = Math.floor(seams.now() / 1000)
+      const token = await sign(await makeKey(), { nbf: now + nbf })
+      assert.equal((await judge(token)).allowed, allowed)
+    })
+  }
+})
+
 describe('a key that is revoked', () => {
   it('leaves its tokens alive, unless it was asked to end them', async (t) => {
     const { admin, makeKey, judge, post } = await setup(t)

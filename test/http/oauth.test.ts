@@ -313,4 +313,27 @@ describe('oauth4webapi, as it comes from npm,', () => {
       })
     }
   })
+
+  it('ends a token that is refused for now and could be let in later', async (t) => {
+    const { post, server, made, environments, follower } = await build(t)
+    const { token } = (await post('/v1/tokens', { peerId: 'alice' })).json()
+    const archive = async (archived: boolean) => {
+      await environments.update(made.environment.id, { archived })
+      await follower.refresh()
+    }
+    await archive(true)
+    const headers = {
+      authorization: `Bearer ${made.secretKey}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    }
+    const reply = await server.inject({
+      method: 'POST',
+      url: '/v1/revoke',
+      headers,
+      payload: `token=${token}`,
+    })
+    assert.equal(reply.statusCode, 200)
+    await archive(false)
+    assert.equal((await post('/v1/verify', { token })).json().code, 'token_revoked')
+  })
 })

@@ -125,4 +125,17 @@ describe('POST /v1/revocations', () => {
       assert.equal(reply.statusCode, status, reply.body)
     })
   }
+
+  it('ends what was minted between two revocations of one second, and not what comes after', async (t) => {
+    const { post } = await build(t)
+    const mint = async () => (await post('/v1/tokens', { peerId: 'alice' })).json().token
+    const isAllowed = async (token: string) => (await post('/v1/verify', { token })).json().allowed
+    const tokens = [await mint()]
+    for (let round = 0; round < 3; round += 1) {
+      assert.equal((await post('/v1/revocations', { subject: 'alice' })).statusCode, 200)
+      for (const token of tokens) assert.equal(await isAllowed(token), false)
+      tokens.push(await mint())
+      assert.equal(await isAllowed(tokens.at(-1) ?? ''), true)
+    }
+  })
 })

@@ -196,4 +196,13 @@ describe('grant.uses', () => {
       }
     })
   }
+
+  it('refuses a body that is full of members before it looks at each', async (t) => {
+    const { post } = await build(t)
+    const crowd = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`m${index}`, 0]))
+    const whole = await post('/v1/verify', { ...crowd, token: 'a' })
+    assert.deepEqual(whole.json().issues, [{ path: '', message: 'has more than 2000 members' }])
+    const ask = await post('/v1/verify', { token: 'a', ask: crowd })
+    assert.deepEqual(ask.json().issues, [{ path: 'ask', message: 'has more than 2000 members' }])
+  })
 })

@@ -88,11 +88,9 @@ export async function oauth(
     },
     async (request, reply) => {
       const { environment } = callerOf(request)
-      const found = gate.examine(environment, request.body.token)
+      const found = gate.identify(environment, request.body.token)
       // RFC 7009 §2.2: an unknown token is a success as well, since what was wanted is so.
-      if (found !== undefined) {
-        await revoke.revoke(environment.id, { jti: found.jti, expiresAt: found.expiresAt })
-      }
+      if (found !== undefined) await revoke.revoke(environment.id, found)
       return reply.header('Cache-Control', 'no-store').code(200).send()
     },
   )

@@ -3,7 +3,7 @@ import { setImmediate as freeTheLoop } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { entryOf, feedSchema } from '../../formats/revocation-feed.ts'
-import type { Feed, Revocations } from '../../gate/revocations.ts'
+import type { Feed, FeedStanding, Revocations } from '../../gate/revocations.ts'
 import { isMatched } from '../entity-tags.ts'
 import { callerOf } from '../guard.ts'
 
@@ -54,21 +54,22 @@ export async function revocationFeed(
       const { since, wait } = request.query
       const { id } = callerOf(request).environment
       const held = request.headers['if-none-match']
-      const isKnown = (found: Feed) =>
+      // The entries themselves are looked up for those alone that have to learn of some: there may be very many.
+      const isKnown = (found: FeedStanding) =>
         held === undefined ? found.version === since : isMatched(held, entityTag(found))
-      if (wait > 0 && isKnown(revocations.since(id, since))) {
+      if (wait > 0 && isKnown(revocations.standing(id))) {
         await revocations.next(id, AbortSignal.any([draining, patience(reply, wait)]))
       }
-      const found = revocations.since(id, since)
-      reply.header('Cache-Control', 'private, no-cache').header('ETag', entityTag(found))
-      if (isMatched(held, entityTag(found))) return reply.code(304).send()
-      return reply.type('application/json').send(Readable.from(write(id, found)))
+      const tag = entityTag(revocations.standing(id))
+      reply.header('Cache-Control', 'private, no-cache').header('ETag', tag)
+      if (isMatched(held, tag)) return reply.code(304).send()
+      return reply.type('application/json').send(Readable.from(write(id, revocations.since(id, since))))
     },
   )
 }
 
 /** Weak, since entries that are over leave it as it is (RFC 9110 §8.8.1). */
-function entityTag({ version, archived }: Feed): string {
+function entityTag({ version, archived }: FeedStanding): string {
   return `W/"${version}${archived ? '-archived' : ''}"`
 }
 
