@@ -92,8 +92,11 @@ export function createRevocationFollower(deps: RevocationFollowerDeps): Revocati
     if (response.status === 200) await take(await response.json(), response.headers.get('etag'))
     // What is not read keeps its connection.
     else await response.body?.cancel()
-    if (response.status === 200 || response.status === 304) return answeredAt
+    if (response.status === 200) return answeredAt
     const said = `The feed answered ${response.status}`
+    // No news is an answer only to whoever knows something: it was asked without an ETag, and says nothing of what is.
+    if (response.status === 304 && known === undefined) throw new Error(`${said} before anything else.`)
+    if (response.status === 304) return answeredAt
     if (response.status !== 401 && response.status !== 403) throw new Error(`${said}.`)
     throw new VerifierError('revocations_refused', `${said} to the secret key.`)
   }

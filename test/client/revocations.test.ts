@@ -174,6 +174,21 @@ describe('the revocations of a verifier', () => {
     ])
   })
 
+  it('are not known after an answer that there is nothing new, when there was none before', async (t) => {
+    const { open, mintFor, environmentId } = await setup(t)
+    const token = await mintFor('alice')
+    const feed = scriptedFeed()
+    const codes: string[] = []
+    feed.answers.push(() => new Response(null, { status: 304 }))
+    const verifier = open({ fetch: feed.fetch, onError: ({ code }) => codes.push(code) })
+    await assert.rejects(verifier.ready(), { code: 'revocations_stale' })
+    await assert.rejects(verifier.check(token), { code: 'revocations_stale' })
+    assert.deepEqual(codes, ['revocations_unavailable'])
+    const entries = [{ jti: decodeJwt(token).jti, until: 9e9 }]
+    feed.answers.push(() => Response.json({ environmentId, version: 1, snapshot: true, entries }))
+    await eventually(async () => assert.equal(await allows(verifier, token), false))
+  })
+
   it('are kept when the feed answers what is none', async (t) => {
     const { open, mintFor, environmentId } = await setup(t)
     const token = await mintFor('alice')
