@@ -33,14 +33,21 @@ interface FollowDeps {
 const FIRST_PAUSE_SECONDS = 1
 const LONGEST_PAUSE_SECONDS = 30
 
-/** How soon what refused this verifier is asked again: somebody has to mend that, which takes minutes. */
+/** How soon what goes on refusing this verifier is asked again: somebody has to mend that, which takes minutes. */
 const REFUSED_PAUSE_SECONDS = 60
+
+/** So many refusals in a row are none of a process of Jeton that has not heard yet of a key that was just made. */
+const REFUSALS_UNTIL_BELIEVED = 5
+
+/** No pause after a failure takes a larger part of `offlineSeconds`, or one lost answer could be one too many. */
+const LONGEST_PAUSE_SHARE = 0.2
 
 /** Asks at once, and then in the background until `signal` ends it. Its timers never keep a process alive. */
 export function follow(deps: FollowDeps): Followed {
   const { ask, offlineSeconds, stale, unavailable, onError, monotonic, signal } = deps
   let answeredAt: number | undefined
   let failures = 0
+  let refusals = 0
   let told: string | undefined
   let cause: unknown
   const first = attempt()
@@ -69,6 +76,7 @@ export function follow(deps: FollowDeps): Followed {
         answeredAt = at
       })
       failures = 0
+      refusals = 0
       told = undefined
       cause = undefined
       return seconds
@@ -82,11 +90,13 @@ export function follow(deps: FollowDeps): Followed {
     const known = reason instanceof VerifierError
     const error = known ? reason : new VerifierError(unavailable.code, unavailable.message, { cause: reason })
     failures += 1
+    refusals = known ? refusals + 1 : 0
     cause = error
     // Told once for each outage, not at every attempt; outside of this loop, which must not end if the listener throws.
     if (told !== error.code) queueMicrotask(() => onError(error))
     told = error.code
-    return known ? REFUSED_PAUSE_SECONDS : pauseAfter(failures)
+    const seconds = refusals >= REFUSALS_UNTIL_BELIEVED ? REFUSED_PAUSE_SECONDS : pauseAfter(failures)
+    return Math.min(seconds, Math.max(FIRST_PAUSE_SECONDS, offlineSeconds * LONGEST_PAUSE_SHARE))
   }
 }
 

@@ -119,7 +119,7 @@ describe('the revocations of a verifier', () => {
   })
 
   it('are refused once for a key that may not read them, and nobody is let in', async (t) => {
-    const { open, mintFor, keyWith, environments, follower, polls, requests, errors } = await setup(t)
+    const { open, mintFor, keyWith, environments, follower, errors } = await setup(t)
     const token = await mintFor('alice')
     const other = await environments.create('Other')
     await follower.refresh()
@@ -130,7 +130,6 @@ describe('the revocations of a verifier', () => {
     } as const
     for (const [name, [secretKey, message]] of Object.entries(keys)) {
       errors.length = 0
-      requests.length = 0
       const verifier = open({ secretKey })
       await assert.rejects(verifier.check(token), { code: 'revocations_stale' }, name)
       await assert.rejects(verifier.ready(), { code: 'revocations_stale' }, name)
@@ -144,7 +143,6 @@ describe('the revocations of a verifier', () => {
         JSON.stringify(errors).includes(secretKey) || String(errors[0]?.stack).includes(secretKey),
         false,
       )
-      assert.equal(polls().length, 1, name)
       await verifier.close()
     }
   })
@@ -172,6 +170,20 @@ describe('the revocations of a verifier', () => {
       { since: '8', wait: '25', etag: 'W/"8"' },
       { since: '8', wait: '25', etag: 'W/"8"' },
     ])
+  })
+
+  it('are read by a key that was refused at first, since not every process knew of it yet', async (t) => {
+    const { open, mintFor, environmentId } = await setup(t)
+    const token = await mintFor('alice')
+    const feed = scriptedFeed()
+    const none = { environmentId, version: 0, snapshot: true, entries: [] }
+    feed.answers.push(
+      () => new Response(null, { status: 401 }),
+      () => Response.json(none),
+    )
+    const verifier = open({ fetch: feed.fetch })
+    await assert.rejects(verifier.check(token), { code: 'revocations_stale' })
+    await eventually(async () => assert.equal(await allows(verifier, token), true))
   })
 
   it('are not known after an answer that there is nothing new, when there was none before', async (t) => {
