@@ -1,5 +1,6 @@
-import { createRemoteJWKSet, customFetch } from 'jose'
+import { importJWK } from 'jose'
 import { z } from 'zod'
+import { readJson } from './body.ts'
 import { within } from './deadline.ts'
 import { type Followed, follow } from './follow.ts'
 import type { VerifierError } from './verifier-error.ts'
@@ -36,18 +37,31 @@ const MAX_AGE_SECONDS = { fallback: 300, least: 10, most: 3_600 }
 /** How long an answer may take, in seconds. */
 const PATIENCE_SECONDS = 5
 
-// A key of a kind that this version does not know is none of its keys.
-const jwkSet = z.object({
-  keys: z.array(z.object({ kid: z.string(), alg: z.string().optional(), fmt: z.string().optional() })),
+/** Thousands of keys. */
+const LARGEST_SET_BYTES = 1_048_576
+
+const jwkSet = z.object({ keys: z.array(z.unknown()) })
+
+// RFC 8037 §2. What else it may hold, such as the private part by mistake, is not imported.
+const ed25519Jwk = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  kid: z.string(),
+  alg: z.literal('EdDSA'),
+  use: z.literal('sig').optional(),
+  fmt: z.string().optional(),
 })
+
+// A key of another algorithm is none of those that are looked for, and no fault.
+const otherAlgorithm = z.object({ alg: z.string().refine((alg) => alg !== 'EdDSA') })
 
 export function createPublicKeys(deps: PublicKeysDeps): PublicKeys {
   const { url, offlineSeconds, onError, monotonic, signal } = deps
   let maxAgeSeconds: number = MAX_AGE_SECONDS.fallback
   let attemptedAt = Number.NEGATIVE_INFINITY
   let keys: ReadonlyMap<string, VerifyingKey> = new Map()
-  // How old its copy may be is decided by `follow`, on a clock that cannot be set back.
-  const remote = createRemoteJWKSet(url, { cacheMaxAge: Number.POSITIVE_INFINITY, [customFetch]: fetchSet })
+  let loading: Promise<number> | undefined
 
   const followed = follow({
     async ask(answered) {
@@ -68,7 +82,7 @@ export function createPublicKeys(deps: PublicKeysDeps): PublicKeys {
 
   async function find(kid: string): Promise<VerifyingKey | undefined> {
     await followed.current()
-    const mayAsk = remote.reloading || monotonic() >= attemptedAt + COOL_DOWN_SECONDS * 1000
+    const mayAsk = loading !== undefined || monotonic() >= attemptedAt + COOL_DOWN_SECONDS * 1000
     if (!keys.has(kid) && mayAsk) await refresh()
     return keys.get(kid)
   }
@@ -78,31 +92,50 @@ export function createPublicKeys(deps: PublicKeysDeps): PublicKeys {
     await load().catch(() => undefined)
   }
 
-  // The moment at which it asked.
-  async function load(): Promise<number> {
-    if (!remote.reloading) attemptedAt = monotonic()
-    const askedAt = attemptedAt
-    await remote.reload()
-    const published = jwkSet.parse(remote.jwks()).keys.filter(({ alg }) => alg === 'EdDSA')
-    keys = new Map(
-      await Promise.all(
-        published.map(async ({ kid, fmt }) => {
-          return [kid, ed25519Key(await remote({ alg: 'EdDSA', kid }), fmt)] as const
-        }),
-      ),
-    )
+  // The moment at which it asked. Whoever comes meanwhile waits for the same answer.
+  function load(): Promise<number> {
+    loading ??= fetchKeys().finally(() => {
+      loading = undefined
+    })
+    return loading
+  }
+
+  async function fetchKeys(): Promise<number> {
+    const askedAt = monotonic()
+    attemptedAt = askedAt
+    keys = await within(PATIENCE_SECONDS, signal, request)
     return askedAt
   }
 
-  function fetchSet(address: string, init: RequestInit): Promise<Response> {
-    return within(PATIENCE_SECONDS, signal, async (until) => {
-      const response = await deps.fetch(address, { ...init, signal: until })
-      const body = await response.arrayBuffer()
-      if (response.status !== 200) throw new Error(`The JWKS answered ${response.status}.`)
-      maxAgeSeconds = maxAgeOf(response.headers)
-      return new Response(body)
-    })
+  async function request(until: AbortSignal): Promise<ReadonlyMap<string, VerifyingKey>> {
+    const headers = new Headers({ Accept: 'application/json' })
+    const response = await deps.fetch(url, { headers, redirect: 'error', signal: until })
+    if (response.status !== 200) {
+      await response.body?.cancel()
+      throw new Error(`The JWKS answered ${response.status}.`)
+    }
+    const published = await readSet(await readJson(response, LARGEST_SET_BYTES))
+    maxAgeSeconds = maxAgeOf(response.headers)
+    return published
   }
+}
+
+/** The keys that are fit to verify with: one that is not must not cost the tokens of the others. */
+async function readSet(body: unknown): Promise<ReadonlyMap<string, VerifyingKey>> {
+  const jwks = jwkSet.parse(body).keys.filter((jwk) => !otherAlgorithm.safeParse(jwk).success)
+  const read = (await Promise.all(jwks.map(readKey))).filter((entry) => entry !== undefined)
+  // Those that are known already are better than none.
+  if (jwks.length > 0 && read.length === 0) throw new Error('No key of the JWKS can be read.')
+  return new Map(read)
+}
+
+async function readKey(jwk: unknown): Promise<readonly [kid: string, key: VerifyingKey] | undefined> {
+  const parsed = ed25519Jwk.safeParse(jwk)
+  if (!parsed.success) return undefined
+  const { kid, fmt, kty, crv, x } = parsed.data
+  // Its bytes may still be no key.
+  const key = await importJWK({ kty, crv, x }, 'EdDSA').catch(() => undefined)
+  return key === undefined || key instanceof Uint8Array ? undefined : [kid, ed25519Key(key, fmt)]
 }
 
 // RFC 9111 §5.2.2.1, §5.1: a cache on the way may have had it for some of the time already.

@@ -1,6 +1,7 @@
 import type { Identity } from '../formats/judgement.ts'
 import { feedSchema, revocationOf } from '../formats/revocation-feed.ts'
 import { createRevokedTokens, revocationReasons } from '../formats/revoked-tokens.ts'
+import { readJson } from './body.ts'
 import { within } from './deadline.ts'
 import { type Followed, follow } from './follow.ts'
 import { VerifierError } from './verifier-error.ts'
@@ -36,6 +37,9 @@ const PATIENCE_SECONDS = 10
 
 /** Between two questions, in seconds: whatever answers at once all the time is not asked without a pause. */
 const PAUSE_SECONDS = 0.2
+
+/** Some hundreds of thousands of revocations. */
+const LARGEST_FEED_BYTES = 33_554_432
 
 const FORGET_EVERY_SECONDS = 60
 
@@ -89,7 +93,9 @@ export function createRevocationFollower(deps: RevocationFollowerDeps): Revocati
     // The secret key goes where it was told to go, and nowhere else.
     const response = await deps.fetch(address, { headers, redirect: 'error', signal: until })
     const answeredAt = monotonic()
-    if (response.status === 200) await take(await response.json(), response.headers.get('etag'))
+    if (response.status === 200) {
+      await take(await readJson(response, LARGEST_FEED_BYTES), response.headers.get('etag'))
+    }
     // What is not read keeps its connection.
     else await response.body?.cancel()
     if (response.status === 200) return answeredAt

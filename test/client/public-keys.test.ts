@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { decodeProtectedHeader, importPKCS8, SignJWT } from 'jose'
+import { z } from 'zod'
 import { createVerifier, type Verifier } from '../../src/client/verifier.ts'
 import { LONGEST_TOKEN_LIFE_SECONDS } from '../../src/formats/formats.ts'
 import { peer } from '../../src/formats/peer.ts'
 import { privateKeyOfPeerSecret } from '../../src/keys/peer-secret.ts'
+import { endless } from '../helpers/endless.ts'
 import { buildWithVerifiers, eventually } from '../helpers/verifier.ts'
 
 const JWKS = 'jwks.json'
@@ -205,11 +207,56 @@ describe('the public keys of a verifier', () => {
     }
   })
 
+  it('are those that can be read, whatever stands beside them', async (t) => {
+    const { open, mintPeer, options, errors } = await setup(t)
+    const token = await mintPeer()
+    const okp = { kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', kid: 'x' }
+    const others = [
+      null,
+      7,
+      'key',
+      [],
+      {},
+      { ...okp, x: 'A'.repeat(43), kid: undefined },
+      { ...okp, x: 'A'.repeat(43), kid: 7 },
+      okp,
+      { ...okp, x: 'AAAA' },
+      { ...okp, x: '!' },
+      { ...okp, crv: 'X25519', x: 'A'.repeat(43) },
+      { ...okp, kty: 'oct', k: 'A'.repeat(43) },
+      { kty: 'EC', crv: 'P-256', alg: 'ES256', kid: 'x' },
+      { kty: 'LMS', alg: 'HSS-LMS' },
+    ]
+    for (const other of others) {
+      const verifier = open({
+        secretKey: undefined,
+        fetch: async (input, init) => {
+          const answer = await options.fetch?.(input, init)
+          const { keys } = z.object({ keys: z.array(z.unknown()) }).parse(await answer?.json())
+          return Response.json({ keys: [other, ...keys, other] })
+        },
+      })
+      assert.equal(await allows(verifier, token), true, JSON.stringify(other))
+      await verifier.close()
+    }
+    assert.deepEqual(errors, [])
+  })
+
+  it('are not taken from an answer that has no end, of which little is read', async (t) => {
+    const { open, errors } = await setup(t)
+    const { taken, response } = endless()
+    const verifier = open({ secretKey: undefined, fetch: async () => response })
+    await assert.rejects(verifier.ready(), { code: 'keys_stale' })
+    assert.match(String(errors[0]?.cause), /larger than 1048576 bytes/)
+    assert.ok(taken.cancelled && taken.bytes < 2_000_000, String(taken.bytes))
+  })
+
   it('are not taken from an answer that is no JWKS, and none that is there is lost by it', async (t) => {
     const { open, mintPeer, options, seams } = await setup(t)
     const answers = [
       () => new Response('<html>', { status: 200 }),
       () => new Response('{"keys":{}}'),
+      () => new Response('{"keys":[null]}'),
       () => new Response('{"keys":[{"kty":"OKP","alg":"EdDSA","kid":"x"}]}'),
       () => new Response('{"keys":[]}', { status: 503 }),
       () => new Response(null, { status: 302, headers: { location: 'https://other.example' } }),

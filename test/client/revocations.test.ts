@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { decodeJwt } from 'jose'
 import type { Verifier } from '../../src/client/verifier.ts'
+import { endless } from '../helpers/endless.ts'
 import { buildWithVerifiers, eventually, secretJwk } from '../helpers/verifier.ts'
 
 const FEED = '/v1/revocations'
@@ -199,6 +200,18 @@ describe('the revocations of a verifier', () => {
     const entries = [{ jti: decodeJwt(token).jti, until: 9e9 }]
     feed.answers.push(() => Response.json({ environmentId, version: 1, snapshot: true, entries }))
     await eventually(async () => assert.equal(await allows(verifier, token), false))
+  })
+
+  it('are not taken from an answer that has no end, of which little is read', async (t) => {
+    const { open } = await setup(t)
+    const feed = scriptedFeed()
+    const { taken, response } = endless()
+    const errors: Error[] = []
+    feed.answers.push(() => response)
+    const verifier = open({ fetch: feed.fetch, onError: (error) => errors.push(error) })
+    await assert.rejects(verifier.ready(), { code: 'revocations_stale' })
+    assert.match(String(errors[0]?.cause), /larger than 33554432 bytes/)
+    assert.ok(taken.cancelled && taken.bytes < 34_000_000, String(taken.bytes))
   })
 
   it('are kept when the feed answers what is none', async (t) => {
