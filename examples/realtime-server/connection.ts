@@ -195,6 +195,8 @@ export function openConnection({ socket, presented, judge, hub, now, log }: Conn
     if (member !== undefined && presented.token === undefined)
       asks.push(...hub.channelsOf(member).map((channel) => ({ action: 'subscribe', channel }) as const))
     for (const ask of asks) {
+      // It may have gone since the others were judged, or while we asked.
+      if (!isOpen()) return
       const decision = await decide(ask)
       if (decision?.allowed === false) return refuse(decision)
     }

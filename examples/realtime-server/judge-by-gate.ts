@@ -43,17 +43,21 @@ export function createGateJudge({ jetonUrl, verifyKey, lookAtKeysEveryMs = 10_00
     return answer.parse(await reply.json())
   }
 
-  async function follow(again: (concerned: Concerned) => void, signal: AbortSignal): Promise<void> {
+  async function follow(again: (concerned: Concerned) => Promise<void>, signal: AbortSignal): Promise<void> {
     await Promise.all([followFeed(again, signal), lookAtKeys(again, signal)])
   }
 
   // Only that something was revoked is read from the feed: what that means for whom, the gate says.
-  async function followFeed(again: (concerned: Concerned) => void, signal: AbortSignal): Promise<void> {
+  async function followFeed(
+    again: (concerned: Concerned) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     let known = { version: 0, etag: '' }
     while (!signal.aborted) {
       try {
         known = await nextChange(known, signal)
-        again(() => true)
+        // Not waited for: the next revocation need not wait until everybody was asked about because of this one.
+        void again(() => true)
       } catch {
         // Whatever was revoked meanwhile is in the answer to the first question that is answered again.
         known = { ...known, etag: '' }
@@ -83,10 +87,13 @@ export function createGateJudge({ jetonUrl, verifyKey, lookAtKeysEveryMs = 10_00
     throw new Error(`Jeton answered ${reply.status} to ${path}`)
   }
 
-  async function lookAtKeys(again: (concerned: Concerned) => void, signal: AbortSignal): Promise<void> {
+  async function lookAtKeys(
+    again: (concerned: Concerned) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     while (!signal.aborted) {
       await sleep(lookAtKeysEveryMs, undefined, { signal }).catch(() => undefined)
-      again(({ publishableKey }) => publishableKey !== undefined)
+      await again(({ publishableKey }) => publishableKey !== undefined)
     }
   }
 }

@@ -4,9 +4,6 @@ import { createVerifier } from '../../src/client/verifier.ts'
 import type { Ask, Concerned, Decision, Judge, Presented } from './judge.ts'
 import { createGateJudge } from './judge-by-gate.ts'
 
-/** A look at a connection is one signature here, and no call. */
-const LOOK_EVERY_MS = 500
-
 interface VerifierOptions {
   /** Where Jeton is: `http://127.0.0.1:3000`. */
   readonly jetonUrl: string
@@ -16,6 +13,8 @@ interface VerifierOptions {
   readonly verifyKey: string
   /** Unix milliseconds. */
   readonly now: () => number
+  /** The pause between two looks at everybody who came with a token: each is one signature here, and no call. */
+  readonly lookAtTokensEveryMs?: number
   /** As for the gate: publishable keys stand in no feed. */
   readonly lookAtKeysEveryMs?: number
   readonly log: (event: string, about: Readonly<Record<string, unknown>>) => void
@@ -26,7 +25,7 @@ interface VerifierOptions {
  * for a while none at all. Publishable keys only the gate can judge, so whoever comes with one is asked about there.
  */
 export function createVerifierJudge(options: VerifierOptions): Judge {
-  const { environmentId, now, log, ...ofGate } = options
+  const { environmentId, now, log, lookAtTokensEveryMs = 500, ...ofGate } = options
   const gate = createGateJudge(ofGate)
   const verifier = createVerifier({
     url: ofGate.jetonUrl,
@@ -43,14 +42,15 @@ export function createVerifierJudge(options: VerifierOptions): Judge {
     return verifier.check(token, ask, { origin })
   }
 
-  // It follows the feed by itself. Nothing says when it has heard something, and a look costs little.
-  async function follow(again: (concerned: Concerned) => void, signal: AbortSignal): Promise<void> {
+  // It follows the feed by itself. Nothing says when it has heard something, so everybody is looked at again and again.
+  async function follow(again: (concerned: Concerned) => Promise<void>, signal: AbortSignal): Promise<void> {
     const following = gate.follow((concerned) => {
-      again((presented) => presented.publishableKey !== undefined && concerned(presented))
+      return again((presented) => presented.publishableKey !== undefined && concerned(presented))
     }, signal)
     while (!signal.aborted) {
-      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
-      again(({ publishableKey }) => publishableKey === undefined)
+      await sleep(lookAtTokensEveryMs, undefined, { signal }).catch(() => undefined)
+      // Waited for: with many who are there a look takes longer than the pause, and looks would pile up.
+      await again(({ publishableKey }) => publishableKey === undefined)
     }
     await Promise.all([following, verifier.close()])
   }

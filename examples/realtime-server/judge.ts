@@ -47,6 +47,10 @@ export interface Judge {
    * @throws when it cannot tell; nothing may be allowed then
    */
   judge(presented: Presented, ask?: Ask): Promise<Decision>
-  /** Calls back whenever what was allowed to some may have ended, until the signal is aborted. */
-  follow(again: (concerned: Concerned) => void, signal: AbortSignal): Promise<void>
+  /**
+   * Calls back whenever what was allowed to some may have ended, until the signal is aborted.
+   *
+   * @param again ends, and never fails, once all who are concerned were judged anew
+   */
+  follow(again: (concerned: Concerned) => Promise<void>, signal: AbortSignal): Promise<void>
 }

@@ -76,10 +76,12 @@ export async function startRealtimeServer(options: RealtimeServerOptions): Promi
     }
   }
 
-  function review(concerned: Concerned): void {
-    reviewAll([...connections].filter(({ presented }) => concerned(presented))).catch((error: unknown) => {
+  async function review(concerned: Concerned): Promise<void> {
+    try {
+      await reviewAll([...connections].filter(({ presented }) => concerned(presented)))
+    } catch (error) {
       log('review failed', { error: String(error) })
-    })
+    }
   }
 
   function pingAll(): void {

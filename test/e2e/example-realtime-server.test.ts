@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { WebSocket } from 'ws'
-import type { Decision, Judge } from '../../examples/realtime-server/judge.ts'
+import type { Concerned, Decision, Judge } from '../../examples/realtime-server/judge.ts'
+import { createVerifierJudge } from '../../examples/realtime-server/judge-by-verifier.ts'
 import { startRealtimeServer } from '../../examples/realtime-server/server.ts'
 
 const MOST_CHANNELS = 100
@@ -189,11 +190,54 @@ describe('the example server, in front of a hostile client', () => {
     assert.equal(answer.status, 426)
   })
 
+  it('has judged everybody anew when it says so', async (t) => {
+    const { connect, again, hold, release, heldCount } = await start(t)
+    await connect()
+    hold()
+    let ended = false
+    const round = again(() => true).then(() => {
+      ended = true
+    })
+    await t.waitFor(() => assert.equal(heldCount(), 1), { interval: 5 })
+    assert.equal(ended, false)
+    release()
+    await round
+    assert.equal(ended, true)
+  })
+
   it('ends with 1001 for everyone who is there', async (t) => {
     const { connect, close } = await start(t)
     const client = await connect()
     await close()
     assert.equal((await client.end).code, 1001)
+  })
+})
+
+describe('the judge that decides by itself', () => {
+  it('begins no look at everybody before the one before has ended', async () => {
+    const judge = createVerifierJudge({
+      // Nobody is there, and nobody has to be.
+      jetonUrl: 'http://127.0.0.1:1',
+      environmentId: 'env_a',
+      verifyKey: 'sk_a',
+      now: Date.now,
+      lookAtTokensEveryMs: 1,
+      log: () => undefined,
+    })
+    const stopped = new AbortController()
+    let running = 0
+    let most = 0
+    let looks = 0
+    await judge.follow(async () => {
+      running += 1
+      looks += 1
+      most = Math.max(most, running)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      running -= 1
+      if (looks >= 5) stopped.abort()
+    }, stopped.signal)
+    assert.ok(looks >= 5)
+    assert.equal(most, 1)
   })
 })
 
@@ -203,6 +247,7 @@ async function start(t: TestContext, { jitter = false } = {}) {
   let failing = false
   let asked = 0
   let heldQuestions = 0
+  let again: ((concerned: Concerned) => Promise<void>) | undefined
   const judge: Judge = {
     async judge({ token = 'x' }): Promise<Decision> {
       if (failing) throw new Error('Jeton is away')
@@ -213,7 +258,9 @@ async function start(t: TestContext, { jitter = false } = {}) {
       if (jitter) for (let turn = 0; turn < (asked * 7) % 11; turn += 1) await new Promise(setImmediate)
       return { allowed: true, format: 'channels', subject: token, expiresAt: null, claims: {} }
     },
-    follow: async () => undefined,
+    follow: async (callback) => {
+      again = callback
+    },
   }
   const options = { judge, host: '127.0.0.1', port: 0, now: Date.now, log: () => undefined }
   const { url, close } = await startRealtimeServer(options)
@@ -228,6 +275,11 @@ async function start(t: TestContext, { jitter = false } = {}) {
     url,
     close: closeOnce,
     connect: (peerId = 'x') => connect(url, peerId),
+    /** Has everybody judged anew whom it concerns. */
+    again: async (concerned: Concerned) => {
+      assert.ok(again)
+      await again(concerned)
+    },
     /** Leaves every question open from now on. */
     hold: () => {
       held = Promise.withResolvers()
