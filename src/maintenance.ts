@@ -65,6 +65,7 @@ async function putInPlace(config: Config, file: string, seams: Seams): Promise<R
     }
     return await restore(databasePath(config), file, {
       reseal: (sealed) => resealDataKey(sealed, masterKeys, seams),
+      now: seams.now,
     })
   } catch (error) {
     if (!(error instanceof SealError)) throw toStartError(error, config.dataDir)

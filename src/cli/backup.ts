@@ -57,13 +57,22 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
     end: ENDS[end],
     at,
   }))
-  const vanished = told.vanished.map(({ table, id, label }) => ({ kind: NAMES[table], id, label }))
+  const exposed = told.exposed.map(({ table, id, label, at }) => ({ kind: NAMES[table], id, label, at }))
+  const kept = told.kept.map(({ table, id, label, named }) => ({ kind: NAMES[table], id, label, named }))
+  const vanished = told.vanished.map(({ table, id, label, sealedOtherwise }) => ({
+    kind: NAMES[table],
+    id,
+    label,
+    sealedOtherwise,
+  }))
   if (json) {
     print(
       JSON.stringify({
         revision,
         replaced,
         ended: ended.map(({ at, ...end }) => ({ ...end, at: toSeconds(at) })),
+        exposed: exposed.map(({ at, ...key }) => ({ ...key, at: toSeconds(at) })),
+        kept,
         vanished,
         revocations,
         renewed: renewed.map(({ environmentId, algorithm, kid }) => ({ environmentId, algorithm, kid })),
@@ -82,12 +91,25 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
   for (const { environmentId, algorithm, kid } of renewed) {
     print(`No ${algorithm} key of ${environmentId} was left to sign; a new one does: ${kid}`)
   }
-  if (ended.length + vanished.length === 0) return
+  if (vanished.some(({ sealedOtherwise }) => sealedOtherwise)) {
+    print(
+      'A successor whose text is sealed under another data key could not be kept: make a key in its place.',
+    )
+  }
+  if (ended.length + exposed.length + kept.length + vanished.length === 0) return
   printTable(
     ['WHAT', 'ID', 'NAME', 'NOW', 'AT'],
     [
       ...ended.map(({ kind, id, label, end, at }) => [kind, id, label, end, moment(at)]),
-      ...vanished.map(({ kind, id, label }) => [kind, id, label, 'gone', '']),
+      ...exposed.map(({ kind, id, label, at }) => [kind, id, label, 'exposed', moment(at)]),
+      ...kept.map(({ kind, id, label, named }) => [kind, id, label, named ? 'kept' : 'kept, nameless', '']),
+      ...vanished.map(({ kind, id, label, sealedOtherwise }) => [
+        kind,
+        id,
+        label,
+        sealedOtherwise ? 'gone, sealed otherwise' : 'gone',
+        '',
+      ]),
     ],
   )
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
 import { z } from 'zod'
+import { flagAgain, isNameTaken, type Newcomer, sortKeys } from './carry-keys.ts'
 import { CARRIED_TABLES, type EndingTable, type Replaced, type Row, revisionOf } from './replaced.ts'
 
 /**
@@ -19,6 +20,12 @@ export interface Vanished {
   readonly label: string
 }
 
+/** Something that the backup does not have, and that is not taken over. */
+export interface Gone extends Vanished {
+  /** Whether it would stay, but is sealed under a data key that is not the backup's. */
+  readonly sealedOtherwise: boolean
+}
+
 /** Something that ends, or ended, earlier than the backup says. */
 export interface Ended extends Vanished {
   readonly end: (typeof ENDINGS)[EndingTable]['ends'][number]
@@ -26,7 +33,19 @@ export interface Ended extends Vanished {
   readonly at: number
 }
 
-/** More changes than anyone made since a backup, for when the replaced database does not tell how many they were. */
+/** A key that was exposed after the backup. */
+export interface Exposed extends Vanished {
+  /** Unix milliseconds. */
+  readonly at: number
+}
+
+/** A key that took the place of one in the backup, and is kept. */
+export interface Kept extends Vanished {
+  /** Whether it kept its name, which a living key of the backup may have. */
+  readonly named: boolean
+}
+
+/** More changes than anyone made since a backup, for when no database tells how many they were. */
 const UNKNOWN_CHANGES = 1_000_000
 
 /** How an environment's signing keys in the replaced database stand to those in the backup. */
@@ -40,19 +59,27 @@ const period = z.object({
 })
 
 /**
- * Takes over what no restore may undo: every end that the replaced database knows and the backup does not, signing keys
- * as they stand, keys and tokens that were revoked, and a revision above both, which every row gets.
+ * Takes over what no restore may undo: every end that the replaced database knows and the backup does not, that a key was
+ * exposed or rotated, the successors, signing keys as they stand, keys and tokens that were revoked, and a revision above
+ * both, which every row gets.
  *
  * @param database the backup, in this program's schema, within a transaction
+ * @param now unix milliseconds
  */
-export function carryOver(database: DatabaseSync, replaced: Replaced | undefined) {
+export function carryOver(database: DatabaseSync, replaced: Replaced | undefined, now: number) {
   const ended: Ended[] = []
-  const vanished: Vanished[] = []
+  const exposed: Exposed[] = []
+  const kept: Kept[] = []
+  const vanished: Gone[] = []
   const { environment = [], api_key = [], signing_key = [], revocation = [] } = replaced?.rows ?? {}
   for (const row of environment) carry('environment', row, false)
-  for (const row of api_key) carry('api_key', row, typeof row.revoked_at === 'number')
-  for (const [environmentId, rows] of Map.groupBy(signing_key, (row) => row.environment_id ?? null)) {
-    const kinship = kinshipOf(database, environmentId, rows)
+  const families = [...Map.groupBy(signing_key, (row) => row.environment_id ?? null)].map(([id, rows]) => ({
+    id,
+    rows,
+    kinship: kinshipOf(database, id, rows),
+  }))
+  carryKeys()
+  for (const { rows, kinship } of families) {
     for (const row of rows) {
       carry('signing_key', row, kinship !== 'stranger')
       // A roll back takes an end back, and starting a successor at once brings its beginning forward. Ends alone could
@@ -61,11 +88,43 @@ export function carryOver(database: DatabaseSync, replaced: Replaced | undefined
     }
   }
   const revocations = carryRevocations(database, revocation)
-  return { ended, vanished, revocations, revision: countUp(database, replaced) }
+  return { ended, exposed, kept, vanished, revocations, revision: countUp(database, replaced) }
 
   function carry(table: EndingTable, row: Row, keeps: boolean): void {
     if (has(database, table, row)) ended.push(...endAgain(database, table, row))
-    else if (!(keeps && takeOver(database, table, row))) vanished.push(described(table, row))
+    else if (!(keeps && takeOver(database, table, row))) letGo(table, row, false)
+  }
+
+  // All that ends is ended before a name is looked for among the living.
+  function carryKeys(): void {
+    const { known, newcomers } = sortKeys(api_key, (row) => has(database, 'api_key', row))
+    for (const row of known) {
+      carry('api_key', row, false)
+      const at = flagAgain(database, row)
+      if (at !== undefined) exposed.push({ ...described('api_key', row), at })
+    }
+    for (const newcomer of newcomers) {
+      if (newcomer.standing === 'successor') keep(newcomer)
+      else carry('api_key', newcomer.row, newcomer.standing === 'revoked')
+    }
+  }
+
+  function keep(newcomer: Newcomer): void {
+    const { row } = newcomer
+    const family = families.find(({ id }) => id === row.environment_id)
+    const opens = typeof row.sealed_secret !== 'string' || (family?.kinship ?? 'stranger') !== 'stranger'
+    // A text that does not open may stand in the row of a key that has ended: nobody opens it.
+    if (!opens && typeof row.revoked_at !== 'number') {
+      letGo('api_key', row, true)
+      return
+    }
+    const named = !isNameTaken(database, newcomer, now)
+    if (!takeOver(database, 'api_key', named ? row : { ...row, name: null })) letGo('api_key', row, false)
+    else kept.push({ ...described('api_key', row), named })
+  }
+
+  function letGo(table: EndingTable, row: Row, sealedOtherwise: boolean): void {
+    vanished.push({ ...described(table, row), sealedOtherwise })
   }
 }
 
@@ -140,8 +199,9 @@ function takeOver(database: DatabaseSync, table: EndingTable, row: Row): boolean
 
 function countUp(database: DatabaseSync, replaced: Replaced | undefined): number {
   const own = revisionOf(database) ?? 0
-  const lost = replaced !== undefined && replaced.revision === undefined
-  const other = lost ? own + UNKNOWN_CHANGES : (replaced?.revision ?? 0)
+  const told = replaced?.revision
+  // One that came after the backup has counted at least as far.
+  const other = told === undefined || told < own ? own + UNKNOWN_CHANGES : told
   const revision = Math.max(own, other) + 1
   database.prepare('update revision set value = ?').run(revision)
   for (const table of CARRIED_TABLES) database.prepare(`update ${table} set revision = ?`).run(revision)

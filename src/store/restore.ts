@@ -1,5 +1,5 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
-import { carryOver, type Ended, type Vanished } from './carry-over.ts'
+import { carryOver, type Ended, type Exposed, type Gone, type Kept } from './carry-over.ts'
 import { COMPANIONS, removeDatabase, syncName } from './files.ts'
 import { holdAlone } from './hold.ts'
 import { StoreError } from './migrate.ts'
@@ -21,8 +21,12 @@ export interface Restored {
   readonly replaced: 'nothing' | 'whole' | 'damaged'
   /** What had ended since the backup, and has ended again. */
   readonly ended: readonly Ended[]
+  /** Keys that were exposed since the backup, and stay flagged. */
+  readonly exposed: readonly Exposed[]
+  /** Keys that took the place of others since the backup, and stay. */
+  readonly kept: readonly Kept[]
   /** What was made after the backup, and is gone. */
-  readonly vanished: readonly Vanished[]
+  readonly vanished: readonly Gone[]
   /** How many revocations of tokens were made since the backup, and count again. */
   readonly revocations: number
 }
@@ -37,7 +41,7 @@ export interface Restored {
 export async function restore(
   databasePath: string,
   file: string,
-  { reseal }: { readonly reseal: Reseal },
+  { reseal, now }: { readonly reseal: Reseal; readonly now: () => number },
 ): Promise<Restored> {
   const held = holdAlone(databasePath)
   try {
@@ -45,7 +49,7 @@ export async function restore(
     const draft = `${databasePath}.restoring`
     removeDatabase(draft)
     try {
-      return await replace(databasePath, draft, file, reseal)
+      return await replace(databasePath, draft, file, { reseal, now })
     } finally {
       removeDatabase(draft)
     }
@@ -54,12 +58,17 @@ export async function restore(
   }
 }
 
-async function replace(databasePath: string, draft: string, file: string, reseal: Reseal): Promise<Restored> {
+async function replace(
+  databasePath: string,
+  draft: string,
+  file: string,
+  { reseal, now }: Parameters<typeof restore>[2],
+): Promise<Restored> {
   await copyDatabase(file, draft)
   const sealed = resealed(draft, file, reseal)
   await bringUpToDate(draft)
   const replaced = readReplaced(databasePath)
-  const carried = writeInto(draft, sealed, replaced)
+  const carried = writeInto(draft, sealed, replaced, now())
   settle(draft)
   if (replaced !== undefined && !replaced.whole) keepDamaged(databasePath)
   if (replaced === undefined) clearCompanions(databasePath)
@@ -89,12 +98,12 @@ function resealed(draft: string, file: string, reseal: Reseal): Uint8Array {
   }
 }
 
-function writeInto(draft: string, sealed: Uint8Array, replaced: Replaced | undefined) {
+function writeInto(draft: string, sealed: Uint8Array, replaced: Replaced | undefined, now: number) {
   const database = openDatabase(draft)
   try {
     database.exec('begin immediate')
     database.prepare('update data_key set sealed = ?').run(Buffer.from(sealed).toString('base64url'))
-    const carried = carryOver(database, replaced)
+    const carried = carryOver(database, replaced, now)
     database.exec('commit')
     return carried
   } finally {
