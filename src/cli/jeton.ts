@@ -9,7 +9,7 @@ import { environmentCommands } from './environments.ts'
 import { UsageError } from './input.ts'
 import { keyCommands } from './keys.ts'
 import { masterKeyCommands } from './master-key.ts'
-import { redact } from './output.ts'
+import { outliveReaders, redact } from './output.ts'
 import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
 import { signingKeyCommands } from './signing-keys.ts'
@@ -32,6 +32,7 @@ backupCommands(program)
 masterKeyCommands(program)
 doctorCommand(program)
 
+outliveReaders()
 try {
   await program.parseAsync()
 } catch (error) {

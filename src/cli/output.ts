@@ -30,6 +30,17 @@ export function redact(text: string): string {
   return text.replace(/\b(sk|ak)_[\w-]+/g, '$1_…').replace(/(--[\w-]+=)[^'\s]+/g, '$1…')
 }
 
+/** Lets a command come to its end when nobody reads what it prints any more, as behind `| head -1`. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.off('error', ignoreBrokenPipe).on('error', ignoreBrokenPipe)
+  }
+}
+
+function ignoreBrokenPipe(error: Error): void {
+  if (!('code' in error) || error.code !== 'EPIPE') throw error
+}
+
 /** Prints a line to standard output. */
 export function print(line: string): void {
   process.stdout.write(`${line}\n`)

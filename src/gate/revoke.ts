@@ -16,7 +16,7 @@ export type RevocationRequest =
 export interface Revoke {
   /**
    * Refuses one token, or all that a subject or a secret key was issued up to and in the second `before`; now, when that
-   * is left out. It holds in this process when it returns, and in every other one within a second.
+   * is left out. It holds in this process when it returns, if the store can be read, and in every other one within a second.
    *
    * @returns the version of the feed that has it
    * @throws JetonError `not_found` for an environment or a key that is not there, `body_invalid` for a future moment
@@ -26,7 +26,7 @@ export interface Revoke {
 
 interface RevokeDeps {
   readonly store: Pick<Store, 'change'>
-  readonly follower: Pick<Follower, 'refresh'>
+  readonly follower: Pick<Follower, 'catchUp'>
   readonly seams: Pick<Seams, 'now'>
 }
 
@@ -42,7 +42,7 @@ export function createRevoke({ store, follower, seams }: RevokeDeps): Revoke {
         await changes.keepRevocation(revocation, now)
         return changes.revision
       })
-      await follower.refresh()
+      await follower.catchUp()
       return version
     },
   }

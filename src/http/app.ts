@@ -186,7 +186,7 @@ function gateRoutes({ gate, revocations }: AppDeps, guard: Guard, draining: Abor
 // perhaps everybody, lock nobody out. The guard counts their failures.
 function adminRoutes({ installation, follower, metrics, log, now }: AppDeps, guard: Guard) {
   const { environments, keyLives, signingKeyRotation, store } = installation
-  const { refresh } = follower
+  const refresh = follower.catchUp
   return async (app: FastifyInstance): Promise<void> => {
     app.addHook('onRequest', guard.admin)
     // Who reads the log later wants to know what was changed, and by which request.

@@ -10,6 +10,11 @@ export interface Follower {
   tell(take: (rows: ChangedRows) => void): void
   /** Reads what changed. Reads never overlap, so that an older one cannot put an old state back. */
   refresh(): Promise<void>
+  /**
+   * Reads what changed, behind a change that is done: a read that fails takes nothing back, so it never rejects. Whoever
+   * follows the store tells of it and reads again.
+   */
+  catchUp(): Promise<void>
   /** Since when, against the store. `stale`: too long ago to go on. */
   knowledge(): Knowledge
   /** The revision up to which this process knows everything. */
@@ -32,7 +37,7 @@ export function createFollower({ store, seams, staleKeysSeconds }: FollowerDeps)
   let readAt = Number.NEGATIVE_INFINITY
   let lastRead = Promise.resolve()
 
-  return { tell, refresh, knowledge, revision: () => revision }
+  return { tell, refresh, catchUp, knowledge, revision: () => revision }
 
   function tell(take: (rows: ChangedRows) => void): void {
     if (revision > 0) throw new Error('What is told of changes must be there before the first one is read')
@@ -42,6 +47,10 @@ export function createFollower({ store, seams, staleKeysSeconds }: FollowerDeps)
   function refresh(): Promise<void> {
     lastRead = lastRead.then(read, read)
     return lastRead
+  }
+
+  function catchUp(): Promise<void> {
+    return refresh().catch(() => undefined)
   }
 
   async function read(): Promise<void> {

@@ -193,7 +193,7 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
       const known = await changes.findApiKey(key.id)
       if (known?.exposedAt === undefined) await changes.updateApiKey(key.id, { exposedAt: seams.now() })
     })
-    await follower.refresh()
+    await follower.catchUp()
   }
 
   function take(rows: ChangedRows): void {

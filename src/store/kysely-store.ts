@@ -18,34 +18,43 @@ import type { ChangeSet, KeyPage, Store } from './store.ts'
 
 const ONLY_ROW = 1
 
-/**
- * The store over any database that Kysely speaks to.
- *
- * @param isUniqueViolation whether a driver's error says that a unique value is there already
- */
-export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: unknown) => boolean): Store {
-  const db = new Kysely<Schema>({ dialect, plugins: [new CamelCasePlugin()] })
+interface KyselyStoreDeps {
+  readonly writes: Dialect
+  /** A connection for reads alone, which then wait for no change; left out, they share the other one. */
+  readonly reads?: Dialect | undefined
+  /** Whether a driver's error says that a unique value is there already. */
+  readonly isUniqueViolation: (error: unknown) => boolean
+}
+
+/** The store over any database that Kysely speaks to. */
+export function createKyselyStore({ writes, reads, isUniqueViolation }: KyselyStoreDeps): Store {
+  const db = kyselyOver(writes)
+  const reader = reads === undefined ? db : kyselyOver(reads)
 
   return {
     prepare,
     sealedDataKey,
     changeDataKey,
     change,
-    readChanges: (since, take) => readChanges(db, since, take),
+    readChanges: (since, take) => readChanges(reader, since, take),
     listEnvironments,
     listApiKeys,
     listSigningKeys,
     findEnvironment,
-    findApiKey: (id) => apiKeyOf(db, id),
-    listApiKeysOf: (environmentId, createdAt) => apiKeysMadeAt(db, environmentId, createdAt),
+    findApiKey: (id) => apiKeyOf(reader, id),
+    listApiKeysOf: (environmentId, createdAt) => apiKeysMadeAt(reader, environmentId, createdAt),
     noteUses: (uses) => noteUses(db, uses),
     close,
   }
 
   async function sealedDataKey() {
-    await refuseNewer(db)
-    if (!(await hasTable(db, 'data_key'))) return undefined
-    const row = await db.selectFrom('dataKey').select('sealed').where('id', '=', ONLY_ROW).executeTakeFirst()
+    await refuseNewer(reader)
+    if (!(await hasTable(reader, 'data_key'))) return undefined
+    const row = await reader
+      .selectFrom('dataKey')
+      .select('sealed')
+      .where('id', '=', ONLY_ROW)
+      .executeTakeFirst()
     return row === undefined ? undefined : Buffer.from(row.sealed, 'base64url')
   }
 
@@ -81,7 +90,7 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
   }
 
   async function listEnvironments(page?: { after?: string | undefined; limit: number }) {
-    const all = db.selectFrom('environment').selectAll()
+    const all = reader.selectFrom('environment').selectAll()
     if (page === undefined) {
       return z.array(environmentRow).parse(await all.orderBy('createdAt').orderBy('id').execute())
     }
@@ -90,20 +99,25 @@ export function createKyselyStore(dialect: Dialect, isUniqueViolation: (error: u
   }
 
   async function listApiKeys(environmentId: string | undefined, page?: KeyPage) {
-    return await apiKeysOf(db, environmentId, page)
+    return await apiKeysOf(reader, environmentId, page)
   }
 
   async function findEnvironment(id: string) {
-    return await environmentOf(db, id)
+    return await environmentOf(reader, id)
   }
 
   async function listSigningKeys(environmentId: string) {
-    return await signingKeysOf(db, environmentId)
+    return await signingKeysOf(reader, environmentId)
   }
 
   async function close() {
+    await reader.destroy()
     await db.destroy()
   }
+}
+
+function kyselyOver(dialect: Dialect): Kysely<Schema> {
+  return new Kysely<Schema>({ dialect, plugins: [new CamelCasePlugin()] })
 }
 
 function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSet {

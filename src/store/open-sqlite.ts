@@ -10,12 +10,14 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import { JetonError } from '../domain/errors.ts'
 import { createPrivateFile } from './files.ts'
 import { createKyselyStore } from './kysely-store.ts'
 import { StoreError } from './migrate.ts'
 import type { Store } from './store.ts'
+import { createTurns, type Turns } from './turns.ts'
 
-/** How long a transaction waits for another process's, without holding the event loop. */
+/** How long a transaction waits for others, of this process and of another, without holding the event loop. */
 const LOCK_PATIENCE_MS = 5_000
 const LOCK_RETRY_MS = 10
 /** How long SQLite itself may wait inside a call, and so hold the event loop. */
@@ -24,15 +26,36 @@ const BUSY_TIMEOUT_MS = 2
 /**
  * Opens the embedded database, creating the file when it is not there.
  *
+ * @param patienceMs how long a change waits before it ends as `store_unavailable`
  * @throws StoreError when the file cannot be opened or is no database of ours
  */
-export function openSqlite(path: string): Store {
+export function openSqlite(path: string, patienceMs = LOCK_PATIENCE_MS): Store {
+  const opened: DatabaseSync[] = []
   try {
-    return createKyselyStore(dialect(openDatabase(path)), isUniqueViolation)
+    const writing = openDatabase(path)
+    opened.unshift(writing)
+    const writes = dialect(new ImmediateDriver(writing, patienceMs), new WritingAdapter())
+    // A database in memory is its connection's alone.
+    if (path === ':memory:') return closing(createKyselyStore({ writes, isUniqueViolation }), opened)
+    const reading = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
+    opened.unshift(reading)
+    const reads = dialect(new SqliteDriver({ database: asKyselyDatabase(reading) }), new SqliteAdapter())
+    return closing(createKyselyStore({ writes, reads, isUniqueViolation }), opened)
   } catch (error) {
+    closeAll(opened)
     const reason = error instanceof Error ? error.message : String(error)
     throw new StoreError(`The database ${path} cannot be opened: ${reason}`, { cause: error })
   }
+}
+
+// Kysely leaves a connection open that was never used. The one that writes is the last to close: it alone can put what
+// lies beside the file into it.
+function closing(store: Store, opened: readonly DatabaseSync[]): Store {
+  return { ...store, close: () => store.close().finally(() => closeAll(opened)) }
+}
+
+function closeAll(opened: readonly DatabaseSync[]): void {
+  for (const database of opened) if (database.isOpen) database.close()
 }
 
 /** Opens the file for writing, creating it when it is not there, with every setting that this program relies on. */
@@ -46,10 +69,10 @@ export function openDatabase(path: string): DatabaseSync {
   return database
 }
 
-function dialect(database: DatabaseSync): Dialect {
+function dialect(driver: SqliteDriver, adapter: SqliteAdapter): Dialect {
   return {
-    createDriver: () => new ImmediateDriver({ database: asKyselyDatabase(database) }),
-    createAdapter: () => new TransactionalDdlAdapter(),
+    createDriver: () => driver,
+    createAdapter: () => adapter,
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   }
@@ -57,7 +80,8 @@ function dialect(database: DatabaseSync): Dialect {
 
 function asKyselyDatabase(database: DatabaseSync): SqliteDatabase {
   return {
-    close: () => database.close(),
+    // `closeAll` does it, in the right order.
+    close: () => undefined,
     prepare: (sql) => {
       const statement = database.prepare(sql)
       return {
@@ -79,25 +103,57 @@ function toSql(parameters: readonly unknown[]) {
 
 // Kysely's driver begins a deferred transaction, which cannot wait once another process has written since it
 // read. Taking the write lock at once makes every transaction whole, and waiting for it here leaves the event
-// loop free.
+// loop free. The wait for the connection, behind the transactions of this process, is a part of the same patience.
 class ImmediateDriver extends SqliteDriver {
+  readonly #patienceMs: number
+  readonly #turns: Turns
+  #waitsUntil = 0
+
+  constructor(database: DatabaseSync, patienceMs: number) {
+    super({ database: asKyselyDatabase(database) })
+    this.#patienceMs = patienceMs
+    this.#turns = createTurns(patienceMs, () => waitedTooLong(new Error('Other changes were in the way')))
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const waitsUntil = performance.now() + this.#patienceMs
+    await this.#turns.take()
+    this.#waitsUntil = waitsUntil
+    return await super.acquireConnection()
+  }
+
+  override async releaseConnection(): Promise<void> {
+    this.#turns.end()
+  }
+
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    const attempts = LOCK_PATIENCE_MS / (LOCK_RETRY_MS + BUSY_TIMEOUT_MS)
-    for (let attempt = 1; ; attempt += 1) {
+    for (;;) {
       try {
         await connection.executeQuery(CompiledQuery.raw('begin immediate'))
         return
       } catch (error) {
-        if (!isBusy(error) || attempt >= attempts) throw error
+        if (!isBusy(error)) throw error
+        if (performance.now() >= this.#waitsUntil) throw waitedTooLong(error)
         await sleep(LOCK_RETRY_MS)
       }
     }
   }
 }
 
-// SQLite's DDL is transactional; Kysely's adapter says otherwise, out of caution for statements we do not use.
-class TransactionalDdlAdapter extends SqliteAdapter {
+function waitedTooLong(cause: unknown): JetonError {
+  const message =
+    'The database is being written to by others for too long. This change was not made. Try again soon.'
+  return new JetonError('store_unavailable', message, { retryAfterSeconds: 1, cause })
+}
+
+class WritingAdapter extends SqliteAdapter {
+  // SQLite's DDL is transactional; Kysely's adapter says otherwise, out of caution for statements we do not use.
   override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+
+  // There is one, and the driver hands it out: Kysely's own queue would have no patience to end.
+  override get supportsMultipleConnections(): boolean {
     return true
   }
 }

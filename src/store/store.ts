@@ -183,7 +183,11 @@ export interface ChangeSet {
   updateSigningKey(environmentId: string, kid: string, change: SigningKeyChange): Promise<void>
 }
 
-/** The durable truth about environments and keys. One contract, one implementation, any number of databases. */
+/**
+ * The durable truth about environments and keys. One contract, one implementation, any number of databases. What writes
+ * waits for other writers for some seconds, and is refused with JetonError `store_unavailable` then, unchanged; what
+ * only reads waits for none of them.
+ */
 export interface Store {
   /**
    * The data key as it lies in the database, or `undefined` in a new one. Changes nothing.

@@ -64,6 +64,19 @@ describe('the follower', () => {
     assert.deepEqual(reads, [0, 7, 7])
   })
 
+  it('catches up behind a change without a word about a read that fails', async () => {
+    const reads: number[] = []
+    const { follower } = setup(async (since) => {
+      reads.push(since)
+      if (reads.length === 1) throw new Error('disk')
+      return 7
+    })
+    await follower.catchUp()
+    assert.equal(follower.knowledge(), 'stale')
+    await follower.catchUp()
+    assert.deepEqual([reads, follower.revision(), follower.knowledge()], [[0, 0], 7, 'fresh'])
+  })
+
   it('tells everything or nothing: nobody may come late', async () => {
     const { follower } = setup(async () => 1)
     await follower.refresh()

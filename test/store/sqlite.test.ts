@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import { changesSince } from '../helpers/changes.ts'
 import { temporaryFolder } from '../helpers/process.ts'
 import { storeContract } from './contract.ts'
 
@@ -70,5 +71,57 @@ describe('the embedded database', () => {
     other.exec('commit')
     other.close()
     assert.ok((await changed) >= 20)
+  })
+
+  it('is read while changes wait for another program, and they end as unavailable', async (t) => {
+    const path = join(await temporaryFolder(t), 'jeton.db')
+    const store = openSqlite(path, 500)
+    t.after(() => store.close())
+    assert.equal(await store.sealedDataKey(), undefined)
+    await store.prepare()
+    await store.change((changes) => changes.insertAdminKey({ digest: 'one', hint: '', createdAt: 0 }))
+    const other = new DatabaseSync(path)
+    t.after(() => other.close())
+    other.exec('begin immediate')
+    let waiting = 9
+    const refused = Array.from({ length: 9 }, async () => {
+      await assert.rejects(
+        store.change(async () => undefined),
+        { name: 'JetonError', error: 'store_unavailable', retryAfterSeconds: 1 },
+      )
+      waiting -= 1
+    })
+    const { adminKeys } = await changesSince(store, 0)
+    assert.deepEqual([adminKeys.length, await store.listApiKeys(undefined), waiting], [1, [], 9])
+    await Promise.all(refused)
+    await assert.rejects(store.noteUses(new Map([['kid_1', 1]])), { error: 'store_unavailable' })
+    other.exec('commit')
+    assert.equal(await store.change(async ({ revision }) => revision), 2)
+  })
+
+  it('ends a change as unavailable that waited too long for another one of this process', async (t) => {
+    const store = openSqlite(join(await temporaryFolder(t), 'jeton.db'), 50)
+    t.after(() => store.close())
+    await store.prepare()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const slow = store.change(() => promise)
+    await assert.rejects(
+      store.change(async () => undefined),
+      { error: 'store_unavailable' },
+    )
+    resolve()
+    await slow
+    assert.equal(await store.change(async ({ revision }) => revision), 2)
+  })
+
+  it('leaves one file behind when it is closed, whatever was done with it', async (t) => {
+    const folder = await temporaryFolder(t)
+    const path = join(folder, 'jeton.db')
+    for (const work of ['prepare', 'sealedDataKey', undefined] as const) {
+      const store = openSqlite(path)
+      if (work !== undefined) await store[work]()
+      await store.close()
+      assert.deepEqual(readdirSync(folder), ['jeton.db'])
+    }
   })
 })
