@@ -14,7 +14,9 @@ export interface Newcomer {
 
 /** Parts the keys that the backup knows from those that came later, each line of successors in its order. */
 export function sortKeys(rows: readonly Row[], isKnown: (row: Row) => boolean) {
-  const [known, later] = [rows.filter(isKnown), rows.filter((row) => !isKnown(row))]
+  const known = rows.filter(isKnown)
+  const knownRows = new Set(known)
+  const later = new Set(rows.filter((row) => !knownRows.has(row)))
   const byId = new Map(rows.map((row) => [row.id, row]))
   const newcomers = new Map<Row, Newcomer>()
   const lines = new Map<SQLOutputValue | undefined, Set<SQLOutputValue>>()
@@ -23,7 +25,7 @@ export function sortKeys(rows: readonly Row[], isKnown: (row: Row) => boolean) {
     for (let row: Row | undefined = first; row?.id !== undefined && !line.has(row.id); ) {
       line.add(row.id)
       lines.set(row.id, line)
-      if (later.includes(row)) newcomers.set(row, { row, line, standing: 'successor' })
+      if (later.has(row)) newcomers.set(row, { row, line, standing: 'successor' })
       row = byId.get(row.successor_id ?? null)
     }
   }
