@@ -32,7 +32,7 @@ describe('signing keys over HTTP', () => {
         format: null,
         phase: 'signing',
         createdAt: now,
-        signsFrom: now,
+        signsFrom: now - LEEWAY_SECONDS,
         signsUntil: null,
         verifiesUntil: null,
       })
