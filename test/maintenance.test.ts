@@ -145,6 +145,110 @@ describe('a restore', () => {
     assert.equal(typeof keys.find((key) => key.id === row.id)?.revokedAt, 'number')
   })
 
+  it('keeps the whole line of successors of both kinds, and their ends', async (t) => {
+    const { use, id, keyId, backUp, restore } = await installed(t)
+    await backUp()
+    const made = await use(async ({ keyLives }) => {
+      const { secret, publishable } = await keyLives.rotatePair(id)
+      const last = await keyLives.rotate(secret.row.id, 3_600)
+      const ended = await keyLives.rotate(publishable.row.id)
+      await keyLives.revoke(ended.row.id)
+      return { secret, publishable, last, ended }
+    })
+    const before = await use(({ store }) => store.listApiKeys(id))
+    const { kept, vanished } = await restore()
+    assert.deepEqual(await use(({ store }) => store.listApiKeys(id)), before)
+    assert.deepEqual(vanished, [])
+    assert.deepEqual(
+      kept.map((key) => [key.id, key.named]).sort(),
+      Object.values(made)
+        .map(({ row }) => [row.id, true])
+        .sort(),
+    )
+    assert.equal(before.find((key) => key.id === keyId)?.successorId, made.secret.row.id)
+  })
+
+  it('keeps a rotated key from a later end', async (t) => {
+    const { use, keyId, backUp, restore } = await installed(t)
+    await backUp()
+    await use(({ keyLives }) => keyLives.rotate(keyId, 3_600))
+    await restore()
+    await assert.rejects(
+      use(({ keyLives }) => keyLives.update(keyId, { expiresAt: undefined })),
+      { error: 'conflict' },
+    )
+  })
+
+  it('keeps the earlier moment at which a key was exposed, and tells of it', async (t) => {
+    const { use, id, keyId, seams, backUp, restore } = await installed(t)
+    await backUp(0)
+    const exposed = seams.now()
+    const expose = (at: number) =>
+      use(({ store }) => store.change((changes) => changes.updateApiKey(keyId, { exposedAt: at })))
+    await expose(exposed)
+    const told = (await restore(0)).exposed.map((key) => [key.id, key.at])
+    assert.deepEqual(told, [[keyId, exposed]])
+    await backUp(1)
+    await expose(exposed + 1)
+    assert.deepEqual((await restore(1)).exposed, [])
+    const keys = await use(({ store }) => store.listApiKeys(id))
+    assert.equal(keys.find((key) => key.id === keyId)?.exposedAt, exposed)
+  })
+
+  it('takes the name off a successor when a living key of the backup has it', async (t) => {
+    const { use, id, backUp, restore } = await installed(t)
+    const [one, two] = await use(async ({ keyLives }) => [
+      (await keyLives.create(id, { kind: 'secret', name: 'one' })).row.id,
+      (await keyLives.create(id, { kind: 'secret', name: 'two' })).row.id,
+    ])
+    await backUp()
+    const successor = await use(async ({ keyLives }) => {
+      await keyLives.update(one ?? '', { name: 'other' })
+      await keyLives.update(two ?? '', { name: 'one' })
+      return (await keyLives.rotate(two ?? '', 3_600)).row.id
+    })
+    const { kept } = await restore()
+    assert.deepEqual(
+      kept.map((key) => [key.id, key.named]),
+      [[successor, false]],
+    )
+    const keys = await use(({ store }) => store.listApiKeys(id))
+    const nameOf = (id: string | undefined) => keys.find((key) => key.id === id)?.name
+    assert.deepEqual([nameOf(one), nameOf(two), nameOf(successor)], ['one', 'two', undefined])
+  })
+
+  for (const sealedOtherwise of [false, true]) {
+    it(`${sealedOtherwise ? 'lets go of' : 'keeps'} a successor that signs by itself, sealed ${sealedOtherwise ? 'otherwise' : 'alike'}`, async (t) => {
+      const { DATA_DIR, use, id, backUp, restore } = await installed(t)
+      const key = await use(({ keyLives }) => keyLives.create(id, { kind: 'secret', localSigning: true }))
+      await backUp()
+      const { row } = await use(({ keyLives }) => keyLives.rotate(key.row.id))
+      if (sealedOtherwise) {
+        const database = new DatabaseSync(join(DATA_DIR, 'jeton.db'))
+        database.exec("update signing_key set sealed_secret = 'AAAA' || kid")
+        database.close()
+      }
+      const { kept, vanished } = await restore()
+      assert.deepEqual(
+        kept.map((one) => one.id),
+        sealedOtherwise ? [] : [row.id],
+      )
+      const gone = vanished.filter(({ table }) => table === 'api_key')
+      assert.deepEqual(
+        gone.map((one) => [one.id, one.sealedOtherwise]),
+        sealedOtherwise ? [[row.id, true]] : [],
+      )
+    })
+  }
+
+  it('counts far on where no database is left that tells how far readers may have come', async (t) => {
+    const { use, backUp, restore, lose } = await installed(t)
+    await backUp()
+    const { revision } = await use(({ store }) => changesSince(store, 0))
+    lose()
+    assert.ok((await restore()).revision > revision + 1_000)
+  })
+
   it('keeps tokens revoked that were revoked after the backup, and shows that to every process as new', async (t) => {
     const { use, id, backUp, restore } = await installed(t)
     const one = { environmentId: id, kind: 'jti', value: 'one', before: undefined, until: 2_000 } as const
@@ -251,6 +355,8 @@ async function randomTrial(t: TestContext, roll: (sides: number) => number, { lo
     'wait for long': async () => seams.advance(LEAD_MS + roll(2) * LIFE_MS),
     'make a key': () => use(({ keyLives }) => keyLives.create(id, { kind: 'secret' })),
     revoke: revokeAny,
+    'rotate a key': () =>
+      use(({ keyLives }) => keyLives.rotatePair(id, roll(2) * 3_600)).catch(refuseAllButConflict),
     'back up': () => it.backUp(backups++),
     restore: restoreAny,
     ...(losing ? { lose: loseAndRestore } : {}),
@@ -280,7 +386,7 @@ async function randomTrial(t: TestContext, roll: (sides: number) => number, { lo
   }
 
   async function restoreAny() {
-    const [keys, signers] = [await it.keys(), await it.signers()]
+    const [keys, signers, line] = [await it.keys(), await it.signers(), await lineOfFirst()]
     await it.restore(roll(backups))
     const restored = await it.keys()
     for (const { kid } of keys.filter((key) => hasEnded(key, seams.now()))) {
@@ -290,6 +396,19 @@ async function randomTrial(t: TestContext, roll: (sides: number) => number, { lo
     if (done.includes('lose')) return
     assert.deepEqual(periodsOf(restored), periodsOf(keys), `${done}`)
     assert.deepEqual(await it.signers(), signers, `${done}`)
+    assert.deepEqual(await lineOfFirst(), line, `${done}`)
+  }
+
+  // Every backup has the first key.
+  async function lineOfFirst() {
+    const keys = await use(({ store }) => store.listApiKeys(id))
+    const line = []
+    for (let key = keys.find((one) => one.id === it.keyId); key !== undefined; ) {
+      const { successorId } = key
+      line.push({ id: key.id, ended: key.revokedAt ?? key.expiresAt, successorId })
+      key = keys.find((one) => one.id === successorId)
+    }
+    return line
   }
 
   // Nothing tells then what had ended since.

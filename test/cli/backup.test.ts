@@ -212,6 +212,22 @@ describe('jeton restore', () => {
     assert.deepEqual([endOf(kid), endOf('successor')], [[ends.verifiesUntil], [undefined]])
   })
 
+  it('lists the keys that were exposed and those that took the place of others', async (t) => {
+    const { file, jeton, use, keyId } = await install(t)
+    await jeton(['backup', file])
+    const how = { action: 'rotate', graceSeconds: 3_600 } as const
+    const { successor, key } = await use(({ keyLives }) => keyLives.reportLeak(keyId, how))
+    await use(({ store }) => store.change((changes) => changes.updateApiKey(keyId, { name: 'leaked' })))
+    const { stdout } = await jeton(['restore', file, '--yes'])
+    assert.match(stdout, new RegExp(`^key +${keyId} .* exposed `, 'm'))
+    assert.match(stdout, new RegExp(`^key +${successor?.row.id} .* kept`, 'm'))
+    await jeton(['restore', file, '--yes'])
+    const told = JSON.parse((await jeton(['restore', file, '--yes', '--json'])).stdout)
+    const ids = (list: { id: string }[]) => list.map(({ id }) => id)
+    assert.deepEqual([ids(told.exposed), ids(told.kept)], [[keyId], [successor?.row.id]])
+    assert.equal(told.exposed[0].at, Math.floor((key.exposedAt ?? 0) / 1000))
+  })
+
   it('names the key that it makes where none is left to sign', async (t) => {
     const { DATA_DIR, file, jeton, use, environment } = await install(t)
     await jeton(['backup', file])
