@@ -102,12 +102,29 @@ const schema = z
     }
   })
 
+/** The options as they are used. It is written out so that the package's types name no module of Node's. */
+interface ReadOptions {
+  readonly environmentId: string
+  readonly jwksUrl: URL | undefined
+  readonly feed: { readonly url: URL; readonly secretKey: string } | undefined
+  readonly secrets: readonly {
+    readonly kid: string
+    readonly k: Uint8Array<ArrayBuffer>
+    readonly fmt?: string | undefined
+  }[]
+  readonly offlineSeconds: number
+  readonly onError: (error: VerifierError) => void
+  readonly fetch: typeof globalThis.fetch
+  readonly now: () => number
+  readonly monotonic: () => number
+}
+
 /**
  * Checks the options, and fills in what was left out.
  *
  * @throws VerifierError `options_invalid`, which names every option that is at fault and quotes none
  */
-export function readOptions({ onError, fetch, now, monotonic, ...values }: VerifierOptions) {
+export function readOptions({ onError, fetch, now, monotonic, ...values }: VerifierOptions): ReadOptions {
   const parsed = schema.safeParse(values)
   if (!parsed.success) {
     const faults = parsed.error.issues.map(

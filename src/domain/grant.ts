@@ -27,12 +27,17 @@ export interface Grant {
   readonly addresses?: readonly string[] | undefined
 }
 
+/** What is needed of a `BlockList`: the types of the verifier's package name none of Node's own. */
+interface AddressList {
+  check(address: string, family: 'ipv4' | 'ipv6'): boolean
+}
+
 /** A grant made ready to compare with: once per key, not per request. */
 export interface Ceiling {
   readonly grant: Grant
   readonly channels: readonly Pattern[] | undefined
   readonly policies: readonly Policy[] | undefined
-  readonly addresses: BlockList | undefined
+  readonly addresses: AddressList | undefined
 }
 
 /** What a request needs its key to be granted. A member left out needs nothing. */
@@ -133,7 +138,7 @@ function policyText({ groupId, peerId }: Policy): string {
   return `${groupId.text}:${peerId.text}`
 }
 
-function addressList(entries: readonly string[]): BlockList {
+function addressList(entries: readonly string[]): AddressList {
   const list = new BlockList()
   for (const entry of entries) {
     const [address = '', bits] = entry.split('/')
