@@ -96,6 +96,17 @@ describe('a change in one process', () => {
     assert.ok(worst <= PROMISED_MS, `${worst} ms`)
   })
 
+  it('ends a key that was never used where it is revoked from afar, within a second too', async (t) => {
+    const { servers, keysPath } = await twoServers(t)
+    const [here, there] = servers
+    const idle = made.parse(await admin(here, keysPath, { kind: 'secret' }))
+    const other = made.parse(await admin(here, keysPath, { kind: 'secret' }))
+    await until(() => mint(there, other.secretKey))
+    await admin(here, `/v1/keys/${idle.key.id}/revoke`, {})
+    const returnedAt = performance.now()
+    while (await mint(there, idle.secretKey)) assert.ok(performance.now() - returnedAt < PROMISED_MS)
+  })
+
   it('is known at once to the process that made it, and to the command line’s server within a second', async (t) => {
     const { servers, env, keysPath } = await twoServers(t)
     const [here, there] = servers
