@@ -1,16 +1,19 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { isAddressOrRange } from './domain/address.ts'
-import { kindOfKey } from './domain/api-key.ts'
+import { readText, readTls, type Tls } from './config-files.ts'
+import {
+  adminKeys,
+  databaseUrl,
+  flag,
+  limit,
+  masterKeys,
+  origins,
+  proxies,
+  publicUrl,
+  redisUrl,
+  wholeNumber,
+} from './config-values.ts'
 import type { Limit } from './domain/limit.ts'
-
-/** A certificate and its private key, both PEM. */
-export interface Tls {
-  readonly cert: string
-  readonly key: string
-}
 
 /** Everything that can be set from outside, checked. Made once, at start, by `readConfig`. */
 export interface Config {
@@ -19,6 +22,10 @@ export interface Config {
   readonly port: number
   /** Folder of the embedded database and of what is generated at the first run. */
   readonly dataDir: string
+  /** The PostgreSQL database that several processes share; `undefined` is the embedded one in `dataDir`. May hold a password. */
+  readonly databaseUrl: string | undefined
+  /** The Redis that counts limits for several processes; `undefined` counts in this one. May hold a password. */
+  readonly redisUrl: string | undefined
   /**
    * 32 bytes each. The first seals; a second one still opens, while the master key changes. None means: use, or outside
    * production make, the one in the data folder.
@@ -50,60 +57,6 @@ export class StartError extends Error {
   override readonly name = 'StartError'
 }
 
-const SECONDS = { s: 1, m: 60, h: 3600 } as const
-
-const limit = z.string().transform((text, context): Limit => {
-  const found = /^([1-9]\d{0,6})\/([1-9]\d{0,3})([smh])$/.exec(text)
-  const unit = found?.[3]
-  if (found === null || (unit !== 's' && unit !== 'm' && unit !== 'h')) {
-    context.addIssue('must be a count and a window, like 10/1m (s, m, h)')
-    return z.NEVER
-  }
-  return { count: Number(found[1]), windowSeconds: Number(found[2]) * SECONDS[unit] }
-})
-
-const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true')
-const wholeNumber = (least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, `must be a whole number from ${least} to ${most}`)
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
-
-const list = z.string().transform((text) => text.split(',').map((entry) => entry.trim()))
-
-const proxies = list.refine(
-  (entries) => entries.every(isProxyRange),
-  'must be a comma-separated list of IP addresses and CIDR ranges, none wider than /8 (IPv4) or /16 (IPv6): anything wider, a number or "true" would trust strangers',
-)
-
-const origins = list.refine(
-  (entries) => entries.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry),
-  'must be a comma-separated list of origins, like https://app.example.com',
-)
-
-const publicUrl = z
-  .string()
-  .refine(isHttpUrl, 'must be an http or https URL without a query or a fragment')
-  .transform((text) => text.replace(/\/+$/, ''))
-
-const masterKeys = list.transform((texts, context): readonly Uint8Array[] => {
-  const keys = texts.map((text) => Buffer.from(text, 'base64'))
-  if (!keys.every((key, index) => key.length === 32 && key.toString('base64') === texts[index])) {
-    context.addIssue('must be 32 bytes in base64, as `jeton secrets create` prints them')
-  } else if (keys.length > 2 || new Set(texts).size < texts.length) {
-    context.addIssue(
-      'must be one key, or while it changes two different ones: the new one, a comma, the old one',
-    )
-  }
-  return keys
-})
-
-const adminKeys = list.refine(
-  (entries) => entries.every((text) => kindOfKey(text) === 'admin'),
-  'must be an admin key as `jeton secrets create` prints it, or several with commas between them',
-)
-
 /**
  * Every variable that Jeton reads, in the order of .env.example. `prefault` is the default as one would write it
  * there.
@@ -113,6 +66,10 @@ export const environmentVariables = z.object({
   HOST: z.string().prefault('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).prefault('3000'),
   DATA_DIR: z.string().prefault('./data'),
+  DATABASE_URL: databaseUrl.optional(),
+  DATABASE_URL_FILE: z.string().optional(),
+  REDIS_URL: redisUrl.optional(),
+  REDIS_URL_FILE: z.string().optional(),
   PUBLIC_URL: publicUrl.optional(),
   MASTER_KEY: masterKeys.optional(),
   MASTER_KEY_FILE: z.string().optional(),
@@ -186,6 +143,8 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
     host: values.HOST,
     port: values.PORT,
     dataDir: values.DATA_DIR,
+    databaseUrl: values.DATABASE_URL,
+    redisUrl: values.REDIS_URL,
     masterKeys: values.MASTER_KEY ?? [],
     adminKeys: values.ADMIN_KEY ?? [],
     publicUrl: values.PUBLIC_URL ?? defaultPublicUrl(values.HOST, values.PORT, tls !== undefined),
@@ -223,7 +182,7 @@ function faultsInProduction(given: Given): string[] {
 /** `X_FILE` names a file that holds `X`. Both at once would leave open which one counts. */
 function readSecretFiles(env: Given, faults: string[]): Record<string, string> {
   const read: Record<string, string> = {}
-  for (const name of ['MASTER_KEY', 'ADMIN_KEY'] as const) {
+  for (const name of ['DATABASE_URL', 'REDIS_URL', 'MASTER_KEY', 'ADMIN_KEY'] as const) {
     const path = env[`${name}_FILE`]
     if (path === undefined) continue
     if (env[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set; keep one`)
@@ -231,60 +190,4 @@ function readSecretFiles(env: Given, faults: string[]): Record<string, string> {
     if (text !== undefined) read[name] = text
   }
   return read
-}
-
-function readTls(
-  certFile: string | undefined,
-  keyFile: string | undefined,
-  now: number,
-  faults: string[],
-): Tls | undefined {
-  if (certFile === undefined && keyFile === undefined) return undefined
-  if (certFile === undefined || keyFile === undefined) {
-    faults.push('TLS_CERT_FILE and TLS_KEY_FILE go together; one of them is not set')
-    return undefined
-  }
-  const cert = readText('TLS_CERT_FILE', certFile, faults)
-  const key = readText('TLS_KEY_FILE', keyFile, faults)
-  if (cert === undefined || key === undefined) return undefined
-  const fault = tlsFault(cert, key, now)
-  if (fault !== undefined) faults.push(fault)
-  return { cert, key }
-}
-
-function tlsFault(cert: string, key: string, now: number): string | undefined {
-  try {
-    const certificate = new X509Certificate(cert)
-    if (certificate.validToDate.getTime() <= now) {
-      return `TLS_CERT_FILE expired at ${certificate.validToDate.toISOString()}`
-    }
-    return certificate.checkPrivateKey(createPrivateKey(key))
-      ? undefined
-      : 'TLS_KEY_FILE does not belong to the certificate in TLS_CERT_FILE'
-  } catch {
-    // The reason that OpenSSL gives can repeat parts of the file.
-    return 'TLS_CERT_FILE and TLS_KEY_FILE are not a certificate and an unencrypted private key in PEM'
-  }
-}
-
-function readText(name: string, path: string, faults: string[]): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    faults.push(`${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
-    return undefined
-  }
-}
-
-function isHttpUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const url = new URL(text)
-  const bare = url.search === '' && url.hash === '' && url.username === '' && url.password === ''
-  return bare && (url.protocol === 'http:' || url.protocol === 'https:')
-}
-
-// Two halves of the Internet would trust everyone as well as a /0 does.
-function isProxyRange(text: string): boolean {
-  const bits = Number(text.split('/')[1] ?? 128)
-  return isAddressOrRange(text) && bits >= (text.includes(':') ? 16 : 8)
 }

@@ -122,7 +122,12 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   'seams.ts': { rooms: [], packages: ['node:crypto'] },
   'spare-memory.ts': { rooms: [], packages: ['node:inspector/promises'] },
-  'config.ts': { rooms: ['domain'], packages: ['node:crypto', 'node:fs', 'node:net', 'zod'] },
+  'config.ts': {
+    rooms: ['config-files.ts', 'config-values.ts', 'domain'],
+    packages: ['node:net', 'zod'],
+  },
+  'config-files.ts': { rooms: [], packages: ['node:crypto', 'node:fs'] },
+  'config-values.ts': { rooms: ['domain'], packages: ['zod'] },
   'log.ts': {
     rooms: ['config.ts'],
     packages: ['node:events', 'node:fs', 'node:timers/promises', 'pino', 'sonic-boom'],
@@ -149,7 +154,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['pino'],
   },
   'doctor.ts': {
-    rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
+    rooms: ['config.ts', 'config-files.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
   'maintenance.ts': { rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'], packages: [] },

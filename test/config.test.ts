@@ -49,6 +49,11 @@ describe('the configuration', () => {
     ['PORT', '65536'],
     ['PORT', '-1'],
     ['PORT', '3e3'],
+    ['DATABASE_URL', 'mysql://user:password@host/jeton'],
+    ['DATABASE_URL', 'postgres:jeton'],
+    ['DATABASE_URL', 'jeton.db'],
+    ['REDIS_URL', 'http://localhost:6379'],
+    ['REDIS_URL', 'localhost:6379'],
     ['PUBLIC_URL', 'tokens.example.com'],
     ['PUBLIC_URL', 'ftp://x'],
     ['PUBLIC_URL', 'https://user:pass@x'],
@@ -87,9 +92,9 @@ describe('the configuration', () => {
   }
 
   it('never repeats a secret that it refuses', () => {
-    for (const name of ['MASTER_KEY', 'ADMIN_KEY']) {
+    for (const name of ['MASTER_KEY', 'ADMIN_KEY', 'DATABASE_URL', 'REDIS_URL']) {
       assert.throws(
-        () => readConfig({ [name]: 'ak_canary_canary' }, START_MS),
+        () => readConfig({ [name]: 'ak://user:canary_canary@host/#' }, START_MS),
         (error: unknown) => error instanceof StartError && !error.message.includes('canary'),
       )
     }
@@ -106,6 +111,15 @@ describe('the configuration', () => {
     await writeFile(file, `${MASTER_KEY}\n`)
     assert.deepEqual(readConfig({ MASTER_KEY_FILE: file }, START_MS).masterKeys, [Buffer.alloc(32, 7)])
     assert.throws(() => readConfig({ MASTER_KEY_FILE: file, MASTER_KEY }, START_MS), /keep one/)
+  })
+
+  it('reads where the shared database and the shared counts are', async (t) => {
+    const file = join(await temporaryFolder(t), 'redis-url')
+    await writeFile(file, 'rediss://:secret@redis.example.com:6380\n')
+    const DATABASE_URL = 'postgresql://jeton:secret@db.example.com/jeton?sslmode=verify-full'
+    const config = readConfig({ DATABASE_URL, REDIS_URL_FILE: file }, START_MS)
+    assert.equal(config.databaseUrl, DATABASE_URL)
+    assert.equal(config.redisUrl, 'rediss://:secret@redis.example.com:6380')
   })
 
   it('takes two master keys while the master key changes, and no more', () => {
