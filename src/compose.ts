@@ -4,8 +4,13 @@ import { createGate, type Gate } from './gate/gate.ts'
 import { createRevocations, type Revocations } from './gate/revocations.ts'
 import { createRevoke, type Revoke } from './gate/revoke.ts'
 import type { Installation } from './installation.ts'
+import { openFileJournal } from './journal/file-journal.ts'
+import { journalFolder } from './journal/folder.ts'
+import { tellHeads } from './journal/head-log.ts'
 import type { Journal } from './journal/journal.ts'
-import { createLogJournal } from './journal/log-journal.ts'
+import { warnOfLargeTokens } from './journal/large-tokens.ts'
+import { noJournal } from './journal/no-journal.ts'
+import { createStdoutJournal, type RecordStream } from './journal/stdout-journal.ts'
 import { createEndingKeys } from './keys/ending-keys.ts'
 import { createFollower, type Follower } from './keys/follower.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
@@ -17,6 +22,7 @@ import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createTurnMint, type TurnMint } from './mint/turn.ts'
 import type { Seams } from './seams.ts'
+import { holdIfFree } from './store/hold.ts'
 
 /** What the server works with. */
 export interface Services {
@@ -31,7 +37,7 @@ export interface Services {
   readonly authFailures: AuthFailures
   readonly lastUses: LastUses
   readonly metrics: Metrics
-  /** Stops following the store, and writes what was noted for it. */
+  /** Stops following the store, writes what was noted for it, and ends the journal: nothing may be minted after that. */
   stop(): Promise<void>
 }
 
@@ -54,13 +60,17 @@ export async function openGate(
   return createGate({ keyring, revocations, noteUse: () => undefined, seams })
 }
 
-/** Builds what the server needs and loads every key. */
+/**
+ * Builds what the server needs and loads every key.
+ *
+ * @param stream standard output, for records that go there
+ */
 export async function startServices(
   config: Config,
   { store, sealer }: Installation,
   seams: Seams,
   log: Logger,
-  isLogStalled: () => boolean,
+  stream: RecordStream,
 ): Promise<Services> {
   const { staleKeysSeconds, adminKeys, limits, publicUrl } = config
   const follower = createFollower({ store, seams, staleKeysSeconds })
@@ -68,11 +78,14 @@ export async function startServices(
   const revocations = createRevocations({ follower, seams })
   await follower.refresh()
   const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
-  const journal = createLogJournal(log, isLogStalled)
   const { now } = seams
+  const journal = warnOfLargeTokens(await openJournal(config, seams, log, stream), log)
   const lastUses = createLastUses({ store, now, log })
   const unfollow = follow(follower, log)
-  const rest = everyMinute(createEndingKeys({ keyring, now, log }).warn, lastUses.flush)
+  const rest = everyMinute(
+    [createEndingKeys({ keyring, now, log }).warn, tellHeads(journal, log)],
+    lastUses.flush,
+  )
   return {
     follower,
     keyring,
@@ -84,12 +97,42 @@ export async function startServices(
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
     lastUses,
-    metrics: createMetrics({ keyring, now }),
+    metrics: createMetrics({ keyring, journal, now }),
     async stop() {
       unfollow()
       rest()
       await lastUses.flush()
+      await journal.close()
     },
+  }
+}
+
+// A weaker record than the default is the operator's choice, and is told at every start.
+async function openJournal(
+  config: Config,
+  seams: Seams,
+  log: Logger,
+  stream: RecordStream,
+): Promise<Journal> {
+  switch (config.journal) {
+    case 'file': {
+      const { dataDir, journalKeepDays: keepDays } = config
+      return await openFileJournal({
+        folder: journalFolder(dataDir),
+        keepDays,
+        takeHold: holdIfFree,
+        seams,
+        log,
+      })
+    }
+    case 'stdout':
+      log.warn('records of tokens go to standard output: nobody waits until they are safe there')
+      return createStdoutJournal(stream, seams)
+    case 'off':
+      log.warn('nothing records which tokens are issued')
+      return noJournal
+    default:
+      return config.journal satisfies never
   }
 }
 
@@ -120,11 +163,11 @@ function follow(follower: Follower, log: Logger): () => void {
   return () => clearInterval(timer)
 }
 
-// Warns now and every minute, and writes every minute. The one cannot fail, the other tells of it by itself.
-function everyMinute(warn: () => void, flush: () => Promise<void>): () => void {
-  warn()
+// Tells now and every minute, and writes every minute. The one cannot fail, the other tells of it by itself.
+function everyMinute(tell: readonly (() => void)[], flush: () => Promise<void>): () => void {
+  for (const one of tell) one()
   const timer = setInterval(() => {
-    warn()
+    for (const one of tell) one()
     void flush()
   }, MINUTE_MS)
   timer.unref()

@@ -47,7 +47,14 @@ export interface Config {
   /** How long keys may be used that could not be checked against the database. */
   readonly staleKeysSeconds: number
   readonly logLevel: LogLevel
+  /** Where the record of issued tokens is written. */
+  readonly journal: JournalKind
+  /** How long a file of the record is kept, in days. */
+  readonly journalKeepDays: number
 }
+
+const JOURNAL_KINDS = ['file', 'stdout', 'off'] as const
+export type JournalKind = (typeof JOURNAL_KINDS)[number]
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -85,6 +92,8 @@ export const environmentVariables = z.object({
   CORS_ORIGINS: origins.optional(),
   SANDBOX: flag.prefault('false'),
   STALE_KEYS_SECONDS: wholeNumber(1, 3600).prefault('30'),
+  JOURNAL: z.enum(JOURNAL_KINDS, `must be one of ${JOURNAL_KINDS.join(', ')}`).prefault('file'),
+  JOURNAL_KEEP_DAYS: wholeNumber(1, 3_650).prefault('90'),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
 })
 
@@ -160,6 +169,8 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
     sandbox: values.SANDBOX,
     staleKeysSeconds: values.STALE_KEYS_SECONDS,
     logLevel: values.LOG_LEVEL,
+    journal: values.JOURNAL,
+    journalKeepDays: values.JOURNAL_KEEP_DAYS,
   }
 }
 

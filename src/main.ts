@@ -27,7 +27,7 @@ export async function serve(): Promise<void> {
   const stream = openLogStream()
   const log = createLog(config.logLevel, stream)
   const installation = await openInstallation(config, systemSeams)
-  const services = await startServices(config, installation, systemSeams, log, stream.isStalled)
+  const services = await startServices(config, installation, systemSeams, log, stream)
   const app = await buildApp({ config, log, ...services, installation, now: systemSeams.now })
   await giveSpareMemoryBack()
   // Before the door opens, so that no signal ends a process that is already answering ungracefully.

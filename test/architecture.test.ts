@@ -14,7 +14,20 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path', 'jose'],
   },
   limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['node:crypto'] },
-  journal: { rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'], packages: [] },
+  journal: {
+    rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'],
+    packages: [
+      'node:crypto',
+      'node:fs',
+      'node:fs/promises',
+      'node:path',
+      'node:stream',
+      'node:stream/promises',
+      'node:timers/promises',
+      'node:zlib',
+      'zod',
+    ],
+  },
   gate: {
     rooms: [
       'domain',
@@ -42,7 +55,10 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ['zod'],
   },
-  metrics: { rooms: ['domain', 'keys/keyring.ts', 'metrics'], packages: ['prom-client'] },
+  metrics: {
+    rooms: ['domain', 'journal/journal.ts', 'keys/keyring.ts', 'metrics'],
+    packages: ['prom-client'],
+  },
   store: {
     rooms: ['domain', 'store'],
     packages: [

@@ -103,6 +103,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const { sendError, sendOAuthError, onClientError } = createErrorReplies({
     publicUrl: config.publicUrl,
     log,
+    journal: deps.journal,
   })
   const app: FastifyInstance = fastify({
     ...serverOptions(config, log),

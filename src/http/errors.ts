@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import { type ErrorCode, errorCatalogue, type Issue, JetonError } from '../domain/errors.ts'
+import type { Journal } from '../journal/journal.ts'
 import { LimitError } from '../mint/admission.ts'
 import { oauthCodeOf } from './oauth-errors.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
@@ -21,8 +22,22 @@ export const problemSchema = z.object({
   issues: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 })
 
-/** Turns errors into answers. `publicUrl` is where the explanations are served. */
-export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log: Logger }) {
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of a route that mints: the format, by which its refusals are recorded. */
+    format?: string
+  }
+}
+
+interface ErrorRepliesDeps {
+  /** Where the explanations are served. */
+  readonly publicUrl: string
+  readonly log: Logger
+  readonly journal: Pick<Journal, 'refuse'>
+}
+
+/** Turns errors into answers. */
+export function createErrorReplies({ publicUrl, log, journal }: ErrorRepliesDeps) {
   return { sendError, sendOAuthError, onClientError }
 
   /** Answers a request whose handling threw. What the caller may not read goes to the log. */
@@ -48,6 +63,7 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
   function prepare(thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): JetonError {
     const error = toJetonError(thrown, request)
     const { status } = errorCatalogue[error.error]
+    record(error, request)
     if (error.cause !== undefined && status >= 500) {
       log.error({ requestId: request.id, error: error.error, err: error.cause }, 'request failed')
     } else {
@@ -58,6 +74,16 @@ export function createErrorReplies({ publicUrl, log }: { publicUrl: string; log:
     if (status === 401) reply.header('WWW-Authenticate', `${schemeOf(request)} realm="jeton"`)
     reply.code(status).header('X-Request-Id', request.id).header('Cache-Control', 'no-store')
     return error
+  }
+
+  // Whoever has no living key records nothing, or anyone could fill the disk.
+  function record({ error: code }: JetonError, { caller, routeOptions }: FastifyRequest): void {
+    const { format } = routeOptions.config
+    if (caller === undefined || format === undefined) return
+    const { key, address, endUserAddress, userAgent, requestId, asked } = caller
+    const { environmentId, id: keyId } = key
+    const who = { environmentId, keyId, format, code, subject: asked.subject }
+    journal.refuse({ ...who, address, endUserAddress, userAgent, requestId })
   }
 
   /** Answers bytes that are no HTTP request, or one that did not arrive in time. No request object exists then. */

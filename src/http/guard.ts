@@ -11,9 +11,15 @@ import type { AuthFailures } from '../limits/auth-failures.ts'
 import { beyondGrant } from '../mint/admission.ts'
 import type { MintCaller } from '../mint/mint.ts'
 
+/** As much of a user agent is recorded, in characters. */
+const USER_AGENT_LIMIT = 256
+
+// Keys and tokens, or what a cut has left of them.
+const SECRETS = /\b((?:sk|ak)_|eyJ)[\w.-]+/g
+
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who called, once the guard let the request through. */
+    /** Who called, once its key is known to live. The guard may still have refused what it asked. */
     caller: MintCaller | undefined
   }
 }
@@ -54,9 +60,10 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
         const known = identify(request, readCredentials(request.headers))
         // Before anything else that could refuse it: a key that a browser has is exposed, whatever it may do from where.
         if (isFromBrowser(request.headers) && !known.environment.settings.allowBrowserSecrets) {
+          request.caller = describe(request, known)
           throw refuseBrowser(known)
         }
-        request.caller = letThrough(request, known, use)
+        letThrough(request, known, use)
         done()
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)))
@@ -118,9 +125,11 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
   }
 
   function letThrough(request: FastifyRequest, known: Caller, use: Use): MintCaller {
-    const { headers, id: requestId } = request
     const { key, ceiling, environment } = known
-    const address = addressOf(request)
+    const caller = describe(request, known)
+    const { address } = caller
+    // Whatever refuses from here on refuses a living key, and is recorded.
+    request.caller = caller
     // It mints nothing; what it minted is still judged, with that answer.
     if (use === 'mint' && environment.archivedAt !== undefined) {
       throw new JetonError('environment_archived', 'This environment is archived and mints nothing.')
@@ -132,7 +141,7 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
       throw beyondGrant({ member: 'uses', asked: use, allowed: ceiling.grant.uses ?? [] })
     }
     lastUses.note(key.id)
-    return { ...known, address, endUserAddress: readEndUserAddress(headers), requestId }
+    return caller
   }
 
   function authenticate(credentials: Credentials, request: FastifyRequest): Caller {
@@ -175,6 +184,13 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
 export function callerOf(request: FastifyRequest): MintCaller {
   if (request.caller === undefined) throw new Error('This route is not behind the guard')
   return request.caller
+}
+
+function describe(request: FastifyRequest, known: Caller): MintCaller {
+  const { headers, id: requestId } = request
+  const address = addressOf(request)
+  const endUserAddress = readEndUserAddress(headers)
+  return { ...known, address, endUserAddress, userAgent: readUserAgent(headers), requestId, asked: {} }
 }
 
 function keyMissing(): JetonError {
@@ -244,6 +260,11 @@ function isFromThisMachine({ socket, headers }: FastifyRequest): boolean {
 function readEndUserAddress(headers: IncomingHttpHeaders): string | undefined {
   const address = headers['x-end-user-ip']
   return typeof address === 'string' && isIP(address) !== 0 ? address : undefined
+}
+
+// For the record. It may hold anything, so it is cut, and what is written like a secret is taken out.
+function readUserAgent({ 'user-agent': text }: IncomingHttpHeaders): string | undefined {
+  return text?.slice(0, USER_AGENT_LIMIT).replace(SECRETS, '$1…')
 }
 
 function isPowerOfTwo(value: number): boolean {

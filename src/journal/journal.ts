@@ -1,6 +1,7 @@
+import { type ErrorCode, JetonError } from '../domain/errors.ts'
 import type { Claims } from '../formats/format.ts'
 
-/** The record of one issued token. It names the token by `jti` and never holds it. */
+/** One issued token. It is named by its `jti`; the token itself is nowhere here. */
 export interface Issuance {
   readonly environmentId: string
   readonly keyId: string
@@ -18,13 +19,65 @@ export interface Issuance {
   readonly address: string
   /** The end user's, if the backend passed it on. */
   readonly endUserAddress: string | undefined
+  readonly userAgent: string | undefined
   readonly requestId: string
+}
+
+/** A living key that asked for a token and got none. */
+export interface Refusal {
+  readonly environmentId: string
+  readonly keyId: string
+  readonly format: string
+  readonly code: ErrorCode
+  /** Whom the token would have been for, where the request got so far. */
+  readonly subject: string | undefined
+  readonly address: string
+  readonly endUserAddress: string | undefined
+  readonly userAgent: string | undefined
+  readonly requestId: string
+}
+
+/** Where a chain of records ends: what its next record names as the one before it. */
+export interface Head {
+  /** Of the last line, without its end, in hex. */
+  readonly sha256: string
+  /** Which record of its chain it is, from 1; 0 before the first. */
+  readonly n: number
+}
+
+/** How a journal stands. */
+export interface JournalStanding {
+  /** Whose chain it is. */
+  readonly instance: string
+  /** The last record that is safe. */
+  readonly head: Head
+  /** What waits to be written. */
+  readonly backlogBytes: number
 }
 
 /** Where every issuance is recorded, before its token leaves. */
 export interface Journal {
   /** Whether records can be written now. */
   isAvailable(): boolean
-  /** @throws JetonError `journal_unavailable` when the record cannot be written: the token must not leave then */
+  /**
+   * Comes back once the record is as safe as this journal makes it.
+   *
+   * @throws JetonError `journal_unavailable` when it cannot be written: the token must not leave then
+   */
   append(issuance: Issuance): Promise<void> | void
+  /** Records a refusal by and by. It never fails, and nobody waits for it. */
+  refuse(refusal: Refusal): void
+  /** `undefined` for a journal that keeps no chain. */
+  standing(): JournalStanding | undefined
+  /** Writes what is left, and says that this was the end. */
+  close(): Promise<void>
+}
+
+/** The 503 for a token whose record cannot be written. The reason is in the log, once and not for every token. */
+export function journalUnavailable(): JetonError {
+  return new JetonError(
+    'journal_unavailable',
+    'The record of this token cannot be written. Try again soon.',
+    { retryAfterSeconds: 1 },
+  )
 }

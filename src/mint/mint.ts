@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
 import type { Claims, Format, MintContext } from '../formats/format.ts'
 import type { Revocations } from '../gate/revocations.ts'
-import type { Issuance, Journal } from '../journal/journal.ts'
+import { type Issuance, type Journal, journalUnavailable } from '../journal/journal.ts'
 import type { Caller, Keyring } from '../keys/keyring.ts'
 import type { Decision } from '../limits/limiter.ts'
 import type { Seams } from '../seams.ts'
@@ -19,7 +19,10 @@ export interface MintCaller extends Caller {
   readonly address: string
   /** The end user's address, if the backend passed it on. */
   readonly endUserAddress: string | undefined
+  readonly userAgent: string | undefined
   readonly requestId: string
+  /** What the mint found out on its way, for the record of a refusal. */
+  readonly asked: { subject?: string | undefined }
 }
 
 /** A token that was minted. */
@@ -37,7 +40,8 @@ export interface Mint {
   /**
    * Compares with the grant, limits, mints, records. The record is written before the token is given back.
    *
-   * @throws JetonError `beyond_grant` `token_too_large`, or `body_invalid` when the asked lifetime cannot be
+   * @throws JetonError `beyond_grant` `token_too_large` `journal_unavailable`, or `body_invalid` when the asked lifetime
+   *   cannot be
    * @throws LimitError when the subject or the key had too many
    */
   issue<Schema extends z.ZodType>(
@@ -66,6 +70,7 @@ export function createMint({ keyring, revocations, admission, journal, seams, pu
     caller: MintCaller,
   ): Promise<Issued> {
     const subject = format.subject(request)
+    caller.asked.subject = subject
     const now = issueTime(caller, subject)
     const asked = format.askedTtlSeconds(request, now, longestTtlOf(format, caller))
     refuseBeyondGrant(caller, { ...format.needs(request), format: format.name })
@@ -76,7 +81,8 @@ export function createMint({ keyring, revocations, admission, journal, seams, pu
     const payload = JSON.stringify(claims)
     const signer = keyring.signer(caller.environment, format)
     if (signer.sizeOf(payload) > TOKEN_LIMIT_BYTES) throw tooLarge(claims)
-    // Nothing after this refuses.
+    // Nothing after this refuses, but for a disk that fails just then.
+    if (!journal.isAvailable()) throw journalUnavailable()
     const limits = await admission.admit(caller, subject)
     const token = signer.sign(payload)
     await journal.append(
@@ -133,10 +139,10 @@ function recordOf(
   { sub, exp, jti }: CommonClaims,
   minted: Pick<Issuance, 'ttlSeconds' | 'policy' | 'bytes'>,
 ): Issuance {
-  const { key, address, endUserAddress, requestId } = caller
+  const { key, address, endUserAddress, userAgent, requestId } = caller
   const { environmentId, id: keyId } = key
   const identity = { environmentId, keyId, format: name, subject: sub, jti, expiresAt: exp }
-  return { ...identity, ...minted, address, endUserAddress, requestId }
+  return { ...identity, ...minted, address, endUserAddress, userAgent, requestId }
 }
 
 function tooLarge(claims: Claims): JetonError {

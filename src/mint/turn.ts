@@ -1,7 +1,7 @@
 import { JetonError } from '../domain/errors.ts'
 import type { IceServer } from '../domain/turn.ts'
 import { channels } from '../formats/channels.ts'
-import type { Journal } from '../journal/journal.ts'
+import { type Journal, journalUnavailable } from '../journal/journal.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Decision } from '../limits/limiter.ts'
 import type { Seams } from '../seams.ts'
@@ -10,6 +10,9 @@ import { JTI_BYTES, type MintCaller } from './mint.ts'
 
 /** How long TURN credentials may live: as a channels token, of which they are a part otherwise. */
 export const TURN_LIFETIME = channels.lifetime
+
+/** What they are called where a token has the name of its format. */
+export const TURN_FORMAT = 'turn'
 
 /** TURN credentials that were made. */
 export interface IssuedTurn {
@@ -22,7 +25,7 @@ export interface IssuedTurn {
 /** Makes TURN credentials without a token around them; compared, limited and recorded like one. */
 export interface TurnMint {
   /**
-   * @throws JetonError `not_found` when the environment has no TURN server, `beyond_grant`
+   * @throws JetonError `not_found` when the environment has no TURN server, `beyond_grant` `journal_unavailable`
    * @throws LimitError when the subject or the key had too many
    */
   issue(
@@ -41,18 +44,20 @@ interface TurnMintDeps {
 export function createTurnMint({ keyring, admission, journal, seams }: TurnMintDeps): TurnMint {
   return {
     async issue({ subject, ttlSeconds: asked }, caller) {
+      caller.asked.subject = subject
       const turn = keyring.turn(caller.environment)
       if (turn === undefined) throw new JetonError('not_found', 'This environment has no TURN server.')
       refuseBeyondGrant(caller, { format: channels.name })
       const ttlSeconds = ttlWithin(asked, channels, caller)
       const expiresAt = Math.floor(seams.now() / 1000) + ttlSeconds
+      if (!journal.isAvailable()) throw journalUnavailable()
       const limits = await admission.admit(caller, subject)
       const iceServer = turn.credentialsFor(subject, expiresAt)
-      const { key, address, endUserAddress, requestId } = caller
+      const { key, address, endUserAddress, userAgent, requestId } = caller
       await journal.append({
         environmentId: key.environmentId,
         keyId: key.id,
-        format: 'turn',
+        format: TURN_FORMAT,
         subject,
         jti: Buffer.from(seams.random(JTI_BYTES)).toString('base64url'),
         expiresAt,
@@ -61,6 +66,7 @@ export function createTurnMint({ keyring, admission, journal, seams }: TurnMintD
         bytes: undefined,
         address,
         endUserAddress,
+        userAgent,
         requestId,
       })
       return { iceServers: [iceServer], expiresAt, limits }

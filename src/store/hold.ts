@@ -6,6 +6,8 @@ import { isBusy } from './open-sqlite.ts'
 
 const FILE_NAME = 'jeton.lock'
 
+const TAKE_ALONE = 'pragma journal_mode = memory; begin exclusive'
+
 /** Long enough for a restore to end. */
 const PATIENCE_MS = 5_000
 
@@ -36,21 +38,38 @@ export function holdShared(databasePath: string): Hold {
  * @throws StoreError when another one has it open
  */
 export function holdAlone(databasePath: string): Hold {
-  return hold(databasePath, 0, 'pragma journal_mode = memory; begin exclusive', (cause) => {
+  return hold(databasePath, 0, TAKE_ALONE, (cause) => {
     const message = `A Jeton has ${dirname(databasePath)} open: stop it first. Nothing was changed.`
     return new StoreError(message, { cause })
   })
 }
 
+/** Holds a file that nothing else is kept in, for this process alone; `undefined` when another one does. */
+export function holdIfFree(path: string): Hold | undefined {
+  try {
+    return holdFile(path, 0, TAKE_ALONE)
+  } catch (error) {
+    if (isBusy(error)) return undefined
+    throw error
+  }
+}
+
 function hold(databasePath: string, timeout: number, take: string, refusal: (cause: unknown) => Error): Hold {
-  const path = join(dirname(databasePath), FILE_NAME)
+  try {
+    return holdFile(join(dirname(databasePath), FILE_NAME), timeout, take)
+  } catch (error) {
+    throw isBusy(error) ? refusal(error) : error
+  }
+}
+
+function holdFile(path: string, timeout: number, take: string): Hold {
   createPrivateFile(path)
   const lock = new DatabaseSync(path, { timeout })
   try {
     lock.exec(take)
   } catch (error) {
     lock.close()
-    throw isBusy(error) ? refusal(error) : error
+    throw error
   }
   return { release: () => lock.close() }
 }

@@ -40,6 +40,8 @@ export interface TestService {
   readonly made: NewEnvironment
   /** The log so far, line by line. */
   readonly lines: readonly Record<string, unknown>[]
+  /** The journal so far, record by record. */
+  readonly records: readonly Record<string, unknown>[]
   readonly environments: Environments
   readonly keyLives: KeyLives
   readonly signingKeyRotation: SigningKeyRotation
@@ -77,8 +79,13 @@ export async function build(
 ): Promise<TestService> {
   const seams = drivenSeams()
   // The driven clock leaps ahead of the real timer by which the keyring follows the store.
-  const config = readConfig({ LOG_LEVEL: 'debug', STALE_KEYS_SECONDS: '3600', ...env }, seams.now())
+  const config = readConfig(
+    { LOG_LEVEL: 'debug', STALE_KEYS_SECONDS: '3600', JOURNAL: 'stdout', ...env },
+    seams.now(),
+  )
   const lines: Record<string, unknown>[] = []
+  const records: Record<string, unknown>[] = []
+  const stream = { write: (line: string) => records.push(JSON.parse(line)), isStalled: () => false }
   const log = createLog(config.logLevel, collect(lines))
   const store = openSqlite(database)
   const sealer = await openDataKey(store, [seams.random(32)], seams)
@@ -98,7 +105,7 @@ export async function build(
     signingKeyExport,
     close,
   }
-  const services = await startServices(config, installation, seams, log, () => false)
+  const services = await startServices(config, installation, seams, log, stream)
   const app = await buildApp({ config, log, ...services, installation, now: seams.now })
   t.after(async () => {
     await app.server.close()
@@ -122,6 +129,7 @@ export async function build(
     seams,
     made,
     lines,
+    records,
     post,
     keyWith,
   }

@@ -154,9 +154,10 @@ describe('TURN', () => {
     assert.equal(expiresAt, NOW + 600)
     assert.equal(iceServers[0].username, `${NOW + 600}:alice`)
     assert.match(iceServers[0].credential, /^[A-Za-z0-9+/]{27}=$/)
-    const line = service.lines.find(({ format }) => format === 'turn')
-    assert.deepEqual([line?.subject, line?.ttlSeconds, line?.policy], ['alice', 600, { urls: server.urls }])
-    assert.equal(JSON.stringify(service.lines).includes(iceServers[0].credential), false)
+    const line = service.records.find(({ format }) => format === 'turn')
+    assert.deepEqual([line?.subject, line?.ttlSeconds, line?.granted], ['alice', 600, { urls: server.urls }])
+    const written = JSON.stringify([service.lines, service.records])
+    assert.equal(written.includes(iceServers[0].credential), false)
     for (let taken = 0; taken < 9; taken += 1) await get('subject=alice')
     assert.equal((await get('subject=alice')).statusCode, 429)
     for (const bad of [

@@ -91,7 +91,7 @@ describe('the guard', () => {
 
 describe('a forwarded address', () => {
   it('is taken only when it is one, without the port that some proxies put behind it', async (t) => {
-    const { server, made, lines } = await build(t, { TRUST_PROXY: '10.0.0.9' })
+    const { server, made, records } = await build(t, { TRUST_PROXY: '10.0.0.9' })
     const addresses: [string, string][] = [
       ['192.0.2.7', '192.0.2.7'],
       ['192.0.2.7:4711', '192.0.2.7'],
@@ -109,7 +109,7 @@ describe('a forwarded address', () => {
         payload: {},
       })
     }
-    const recorded = lines.filter(({ msg }) => msg === 'token issued').map(({ address }) => address)
+    const recorded = records.filter(({ type }) => type === 'issued').map(({ address }) => address)
     assert.deepEqual(
       recorded,
       addresses.map(([, address]) => address),

@@ -7,10 +7,10 @@ async function setupMetrics(t: TestContext) {
   const { server, call, id, seams, follower } = service
   const authorization = `Bearer ${ADMIN}`
   const scrape = () => server.inject({ url: '/metrics', headers: { authorization } })
-  /** Each sample by its name and labels. */
-  const samples = async () => {
+  /** Each sample of a family by its name and labels. */
+  const samples = async (family = 'jeton_keys') => {
     await follower.refresh()
-    const lines = (await scrape()).body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    const lines = (await scrape()).body.split('\n').filter((line) => line.startsWith(family))
     return Object.fromEntries(lines.map((line) => [line.split(' ')[0], Number(line.split(' ')[1])]))
   }
   const make = async (days: number | undefined, kind = 'secret') => {
@@ -70,6 +70,24 @@ describe('metrics', () => {
     const { samples, call, id } = await setupMetrics(t)
     await call('POST', `/v1/environments/${id}/archive`)
     assert.deepEqual(Object.values(await samples()), [0, 0, 0, 0, 0])
+  })
+
+  it('tell where the journal ends, in one series that is replaced', async (t) => {
+    const { samples, records, post } = await setupMetrics(t)
+    const instance = records[0]?.instance
+    const heads: string[] = []
+    for (const n of [1, 2]) {
+      const { jeton_journal_head_number, ...found } = await samples('jeton_journal_head')
+      assert.equal(jeton_journal_head_number, n)
+      heads.push(...Object.keys(found))
+      await post('/v1/tokens', { peerId: 'a' })
+    }
+    assert.deepEqual(heads, [
+      `jeton_journal_head_info{instance="${instance}",sha256="${records[1]?.prev}"}`,
+      `jeton_journal_head_info{instance="${instance}",sha256="${records[2]?.prev}"}`,
+    ])
+    const { jeton_journal_available, jeton_journal_backlog_bytes } = await samples('jeton_journal')
+    assert.deepEqual([jeton_journal_available, jeton_journal_backlog_bytes], [1, 0])
   })
 
   it('hold nothing that a caller chose, and are each service’s own', async (t) => {

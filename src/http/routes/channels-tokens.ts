@@ -13,6 +13,7 @@ export async function channelsTokens(app: FastifyInstance, { mint }: { mint: Min
   app.withTypeProvider<ZodTypeProvider>().post(
     '/v1/tokens',
     {
+      config: { format: channels.name },
       schema: {
         tags: ['Tokens'],
         summary: 'Mint a channels token',

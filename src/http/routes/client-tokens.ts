@@ -22,6 +22,7 @@ export async function clientTokens(app: FastifyInstance, { mint }: { mint: Mint 
   app.withTypeProvider<ZodTypeProvider>().post(
     '/v1/client/tokens',
     {
+      config: { format: client.name },
       schema: {
         tags: ['Tokens'],
         summary: 'Mint a client token',

@@ -18,6 +18,7 @@ export async function peerTokens(app: FastifyInstance, { mint }: { mint: Mint })
   app.withTypeProvider<ZodTypeProvider>().post(
     '/v1/peer/tokens',
     {
+      config: { format: peer.name },
       schema: {
         tags: ['Tokens'],
         summary: 'Mint a peer token',

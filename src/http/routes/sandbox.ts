@@ -41,16 +41,17 @@ export async function sandbox(
     allowedHeaders: ['content-type', 'accept-encoding', 'authorization'],
     maxAge: 86_400,
   })
-  app
-    .withTypeProvider<ZodTypeProvider>()
-    .post(
-      '',
-      { schema: { tags: ['Tokens'], summary: 'Mint a peer token, for development', body: sandboxRequest } },
-      async (request, reply) => {
-        const { apiKey, apiSecret, groupId, peerId } = request.body
-        const caller = guard.admit(request, { text: apiSecret, keyId: apiKey }, 'mint')
-        const issued = await mint.issue(peer, peer.request.parse({ groupId, peerId, ...EVERYBODY }), caller)
-        return reply.type('text/plain; charset=utf-8').send(sendToken(reply, issued, issued.token))
-      },
-    )
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '',
+    {
+      config: { format: peer.name },
+      schema: { tags: ['Tokens'], summary: 'Mint a peer token, for development', body: sandboxRequest },
+    },
+    async (request, reply) => {
+      const { apiKey, apiSecret, groupId, peerId } = request.body
+      const caller = guard.admit(request, { text: apiSecret, keyId: apiKey }, 'mint')
+      const issued = await mint.issue(peer, peer.request.parse({ groupId, peerId, ...EVERYBODY }), caller)
+      return reply.type('text/plain; charset=utf-8').send(sendToken(reply, issued, issued.token))
+    },
+  )
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { seconds, subject } from '../../formats/fields.ts'
-import { TURN_LIFETIME, type TurnMint } from '../../mint/turn.ts'
+import { TURN_FORMAT, TURN_LIFETIME, type TurnMint } from '../../mint/turn.ts'
 import { callerOf } from '../guard.ts'
 import { sendToken } from '../token-reply.ts'
 
@@ -31,6 +31,7 @@ export async function turnCredentials(
   app.withTypeProvider<ZodTypeProvider>().get(
     '/v1/turn/credentials',
     {
+      config: { format: TURN_FORMAT },
       schema: {
         tags: ['Tokens'],
         summary: 'Make TURN credentials',

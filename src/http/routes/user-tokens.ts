@@ -13,6 +13,7 @@ export async function userTokens(app: FastifyInstance, { mint }: { mint: Mint })
   app.withTypeProvider<ZodTypeProvider>().post(
     '/auth/token',
     {
+      config: { format: user.name },
       schema: {
         tags: ['Tokens'],
         summary: 'Mint a user token',

@@ -1,0 +1,48 @@
+import { join } from 'node:path'
+import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
+import type { Disk } from './disk.ts'
+import { LOCK_NAME, listInstances } from './folder.ts'
+
+/** A lock on a file that ends with its process, however that ends. */
+export interface Hold {
+  release(): void
+}
+
+/** Takes a lock, on a file that it makes; `undefined` when another process has it. */
+export type TakeHold = (path: string) => Hold | undefined
+
+/** An instance whose chain this process alone writes. */
+export interface Claim extends Hold {
+  readonly instance: string
+  readonly folder: string
+}
+
+interface ClaimDeps {
+  /** Where all chains lie. */
+  readonly folder: string
+  readonly disk: Disk
+  readonly takeHold: TakeHold
+  readonly random: (byteCount: number) => Uint8Array
+}
+
+/**
+ * Takes an instance that no process writes for at present, or begins a new one. So a process that starts again goes on
+ * with its chain, and what was cut from its end shows; and as many instances lie here as processes ran at once.
+ */
+export async function claimInstance({ folder, disk, takeHold, random }: ClaimDeps): Promise<Claim> {
+  await disk.makeFolder(folder)
+  for (const instance of await listInstances(folder)) {
+    const claim = claimOf(instance)
+    if (claim !== undefined) return claim
+  }
+  const fresh = writeIdentifier('ins', random(IDENTIFIER_RANDOM_BYTES))
+  await disk.makeFolder(join(folder, fresh))
+  const claim = claimOf(fresh)
+  if (claim === undefined) throw new Error(`Another process has taken ${fresh}, which was made just now.`)
+  return claim
+
+  function claimOf(instance: string): Claim | undefined {
+    const hold = takeHold(join(folder, instance, LOCK_NAME))
+    return hold && { instance, folder: join(folder, instance), release: hold.release }
+  }
+}

@@ -1,0 +1,71 @@
+import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** What a file is, whatever it is called. */
+export interface Identity {
+  readonly dev: number
+  readonly ino: number
+  /** In bytes. */
+  readonly size: number
+}
+
+/** A file that was begun here and that only grows. */
+export interface OpenFile {
+  /** Writes at its end, and says how many bytes of these it took. */
+  write(bytes: Uint8Array): Promise<number>
+  /** Comes back once everything written is on the disk (fdatasync). */
+  sync(): Promise<void>
+  identity(): Promise<Identity>
+  close(): Promise<void>
+}
+
+/** As much of a file system as a journal writes to: a test hands one in that fails. */
+export interface Disk {
+  /** Begins a file that is not there yet, for its owner alone. */
+  create(path: string): Promise<OpenFile>
+  /** What lies at a path. */
+  identity(path: string): Promise<Identity>
+  /** Makes a folder for its owner alone, unless it is there; the folder around it must be. */
+  makeFolder(path: string): Promise<void>
+  /** Comes back once the names in a folder are on the disk. */
+  syncFolder(path: string): Promise<void>
+  /** Waits until a file that an earlier process wrote is on the disk. */
+  syncFile(path: string): Promise<void>
+  remove(path: string): Promise<void>
+}
+
+/** The real one. Everything goes through Node's thread pool, so that the event loop never waits for the disk. */
+export const systemDisk: Disk = {
+  async create(path) {
+    const handle = await open(path, 'ax', 0o600)
+    return {
+      write: async (bytes) => (await handle.write(bytes)).bytesWritten,
+      sync: () => handle.datasync(),
+      identity: () => handle.stat(),
+      close: () => handle.close(),
+    }
+  },
+  identity: (path) => stat(path),
+  async makeFolder(path) {
+    try {
+      await mkdir(path, { mode: 0o700 })
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return
+      throw error
+    }
+    await syncPath(dirname(path))
+  },
+  syncFolder: syncPath,
+  syncFile: (path) => syncPath(path),
+  remove: (path) => rm(path, { force: true }),
+}
+
+/** Comes back once the names in a folder, or what a file holds, are on the disk. */
+export async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

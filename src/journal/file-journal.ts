@@ -1,0 +1,237 @@
+import type { Seams } from '../seams.ts'
+import { type ChainWriter, createChainWriter } from './chain-writer.ts'
+import type { TakeHold } from './claim.ts'
+import { type Disk, systemDisk } from './disk.ts'
+import { type Issuance, type Journal, journalUnavailable } from './journal.ts'
+import { closed, type Draft, issued } from './record.ts'
+import { createRefusals } from './refusals.ts'
+import { createUpkeep } from './upkeep.ts'
+
+/** A file of a chain is followed by another one at this size. */
+const ROLL_BYTES = 67_108_864
+
+/** What may wait to be written, in bytes, before requests are refused instead of memory being filled. */
+const BACKLOG_BYTES = 8_388_608
+
+/** How often a journal that failed is tried again, and a disk is looked at from which nothing comes back. */
+const LOOK_EVERY_MS = 250
+/** How often the file of a journal that nobody writes to is looked at. */
+const CHECK_EVERY_MS = 1_000
+/** A disk that has not answered for so long has failed. */
+const PATIENCE_MS = 5_000
+
+/** As much of a logger as a journal needs. */
+interface JournalLog {
+  info(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface FileJournalDeps {
+  /** Where the chains of all processes on this data folder lie. */
+  readonly folder: string
+  /** Files of earlier days than so many are removed. */
+  readonly keepDays: number
+  readonly takeHold: TakeHold
+  readonly seams: Seams
+  readonly log: JournalLog
+  readonly disk?: Disk
+  readonly rollBytes?: number
+}
+
+/** A record that waits, and whether a request waits for it. */
+interface Waiting extends Draft {
+  readonly isAwaited: boolean
+}
+
+/** What is written and synced at once. All its requests wait for the same promise. */
+interface Batch {
+  readonly records: Waiting[]
+  bytes: number
+  settled: PromiseWithResolvers<void> | undefined
+}
+
+/**
+ * Records in files of this process's own, each record on the disk before its token leaves. Many requests share one write
+ * and one sync. While the files cannot be written it refuses, and tries again by itself.
+ */
+export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
+  const { folder, keepDays, takeHold, seams, log, disk = systemDisk, rollBytes = ROLL_BYTES } = deps
+  const { now, monotonic, random } = seams
+  const chain: ChainWriter = createChainWriter({ folder, disk, takeHold, now, random, rollBytes })
+  const upkeep = createUpkeep({ folder, keepDays, takeHold, now, log, own: chain.standing })
+  const refusals = createRefusals({ now, monotonic, post })
+  let next = emptyBatch()
+  let writing: Batch | undefined
+  let writingSince = 0
+  let checkedAt = monotonic()
+  let isOpen = false
+  let opening: 'start' | 'recovery' = 'start'
+  let fault: string | undefined
+  let isEnding = false
+  let isScheduled = false
+  let running: Promise<void> | undefined
+
+  await work()
+  const timer = setInterval(look, LOOK_EVERY_MS).unref()
+  upkeep.start()
+  return { isAvailable, append, refuse: refusals.note, standing, close }
+
+  function isAvailable(): boolean {
+    return isOpen && backlogBytes() < BACKLOG_BYTES && !isStuck()
+  }
+
+  function append(issuance: Issuance): Promise<void> {
+    if (!isAvailable()) throw journalUnavailable()
+    add({ ...issued(now(), issuance), isAwaited: true })
+    next.settled ??= Promise.withResolvers()
+    return next.settled.promise
+  }
+
+  function post(draft: Draft): boolean {
+    if (!isAvailable()) return false
+    add({ ...draft, isAwaited: false })
+    return true
+  }
+
+  function add(record: Waiting): void {
+    next.records.push(record)
+    next.bytes += record.members.length
+    if (isScheduled || running !== undefined) return
+    isScheduled = true
+    // Behind the requests that arrived together with this one, so that they share a batch.
+    setImmediate(() => {
+      isScheduled = false
+      void work()
+    })
+  }
+
+  function backlogBytes(): number {
+    return next.bytes + (writing?.bytes ?? 0)
+  }
+
+  function isStuck(): boolean {
+    return writing !== undefined && monotonic() - writingSince > PATIENCE_MS
+  }
+
+  // One thing after another: what is written, looked at or opened again never overlaps.
+  function work(): Promise<void> {
+    running ??= workOff().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  async function workOff(): Promise<void> {
+    let failures = 0
+    while (isOpen || (await tryToOpen())) {
+      try {
+        if (next.records.length > 0) await commit()
+        else if (monotonic() - checkedAt >= CHECK_EVERY_MS) await chain.check()
+        else return
+        checkedAt = monotonic()
+        tellEnd()
+      } catch (error) {
+        fail(error)
+        failures += 1
+        // Once at once, then with every look: a disk that takes a beginning and no more must not fill with beginnings.
+        if (failures > 1) {
+          refuseWaiting()
+          return
+        }
+      }
+    }
+  }
+
+  async function commit(): Promise<void> {
+    const batch = next
+    next = emptyBatch()
+    writing = batch
+    writingSince = monotonic()
+    try {
+      await chain.write(batch.records)
+      batch.settled?.resolve()
+    } catch (error) {
+      batch.settled?.reject(journalUnavailable())
+      // What nobody waits for can still be written when the disk is back.
+      for (const record of batch.records) if (!record.isAwaited) addAgain(record)
+      throw error
+    } finally {
+      writing = undefined
+    }
+  }
+
+  function addAgain(record: Waiting): void {
+    next.records.push(record)
+    next.bytes += record.members.length
+  }
+
+  // A sync that failed is never asked again: the system may have dropped what it could not write, and say yes the second
+  // time. What is not known to be safe is left behind with its file.
+  function fail(error: unknown): void {
+    isOpen = false
+    opening = 'recovery'
+    chain.abandon()
+    tell(error)
+  }
+
+  async function tryToOpen(): Promise<boolean> {
+    try {
+      await chain.open(opening, fault)
+    } catch (error) {
+      tell(error)
+      refuseWaiting()
+      return false
+    }
+    isOpen = true
+    tellEnd()
+    return true
+  }
+
+  function tellEnd(): void {
+    if (fault !== undefined) log.info({ fault }, 'the journal can be written again')
+    fault = undefined
+  }
+
+  // Once, and not for every try.
+  function tell(error: unknown): void {
+    if (fault === undefined) log.error({ err: error }, 'the journal cannot be written')
+    fault ??= error instanceof Error ? error.message : String(error)
+  }
+
+  function refuseWaiting(): void {
+    next.settled?.reject(journalUnavailable())
+    const posted = next.records.filter(({ isAwaited }) => !isAwaited)
+    next = emptyBatch()
+    for (const record of posted) addAgain(record)
+  }
+
+  function look(): void {
+    if (isEnding) return
+    if (isStuck()) {
+      tell(new Error(`The disk has not answered for ${PATIENCE_MS} ms`))
+      writing?.settled?.reject(journalUnavailable())
+      refuseWaiting()
+    }
+    void work()
+  }
+
+  function standing() {
+    const found = chain.standing()
+    return found && { instance: found.instance, head: found.head, backlogBytes: backlogBytes() }
+  }
+
+  async function close(): Promise<void> {
+    isEnding = true
+    clearInterval(timer)
+    await upkeep.stop()
+    refusals.flush()
+    post(closed(now()))
+    await running
+    await work()
+    await chain.close()
+  }
+}
+
+function emptyBatch(): Batch {
+  return { records: [], bytes: 0, settled: undefined }
+}

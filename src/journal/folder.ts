@@ -1,0 +1,70 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+// <seq>-<day>.jsonl, and .gz behind it once it is packed.
+const FILE = /^(\d{8})-(\d{4}-\d\d-\d\d)\.jsonl(\.gz)?$/
+
+/** An instance's name: also the name of its folder. */
+export const INSTANCE = /^ins_[0-9a-z]{16}$/
+
+/** What a process holds as long as its instance's folder is its own. */
+export const LOCK_NAME = 'lock'
+
+/** A file of a chain. */
+export interface ChainFile {
+  /** Its place in the chain. */
+  readonly seq: number
+  /** The day (UTC) on which it was begun, like 2026-11-22. */
+  readonly day: string
+  /** What it is called in the chain, packed or not. */
+  readonly name: string
+  readonly path: string
+  readonly packed: boolean
+}
+
+/** Where the journals of a data folder lie. */
+export function journalFolder(dataDir: string): string {
+  return join(dataDir, 'journal')
+}
+
+/** The day (UTC) of a moment. */
+export function dayOf(unixMs: number): string {
+  return new Date(unixMs).toISOString().slice(0, 10)
+}
+
+/** What the file at this place of a chain is called. */
+export function fileName(seq: number, day: string): string {
+  return `${String(seq).padStart(8, '0')}-${day}.jsonl`
+}
+
+/** The instances whose chains lie in a journal's folder; none when there is no such folder. */
+export async function listInstances(folder: string): Promise<string[]> {
+  return (await namesIn(folder)).filter((name) => INSTANCE.test(name)).sort()
+}
+
+/** The files of a chain, in its order. One that lies there packed and unpacked is given unpacked. */
+export async function listFiles(instanceFolder: string): Promise<ChainFile[]> {
+  const found = new Map<number, ChainFile>()
+  for (const entry of (await namesIn(instanceFolder)).sort()) {
+    const [, seq, day, gz] = FILE.exec(entry) ?? []
+    if (seq === undefined || day === undefined) continue
+    const file = {
+      seq: Number(seq),
+      day,
+      name: `${seq}-${day}.jsonl`,
+      path: join(instanceFolder, entry),
+      packed: gz !== undefined,
+    }
+    if (!found.has(file.seq)) found.set(file.seq, file)
+  }
+  return [...found.values()].sort((a, b) => a.seq - b.seq)
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+}

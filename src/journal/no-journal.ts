@@ -1,0 +1,10 @@
+import type { Journal } from './journal.ts'
+
+/** Records nothing. */
+export const noJournal: Journal = {
+  isAvailable: () => true,
+  append: () => undefined,
+  refuse: () => undefined,
+  standing: () => undefined,
+  close: async () => undefined,
+}

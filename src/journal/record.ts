@@ -1,0 +1,159 @@
+import { hash } from 'node:crypto'
+import { z } from 'zod'
+import type { Head, Issuance, Refusal } from './journal.ts'
+
+/** What stands before the first record of a chain. */
+export const GENESIS: Head = { sha256: '0'.repeat(64), n: 0 }
+
+/** More than any line has, in bytes: what is longer was not written by a journal. */
+export const LONGEST_LINE_BYTES = 262_144
+
+/** A record that is ready but for its place in the chain. */
+export interface Draft {
+  /** Unix milliseconds. */
+  readonly at: number
+  /** Its members as JSON, without the bracket that opens them. */
+  readonly members: string
+}
+
+/** A line of a journal, and where the chain ends with it. */
+export interface Line {
+  /** With its end. */
+  readonly text: string
+  readonly head: Head
+}
+
+/** Why a file was begun. */
+export type Opening = 'start' | 'size' | 'day' | 'recovery'
+
+/** How far a file counts that came before: what stands behind that was never acknowledged. */
+export interface Counted {
+  readonly file: string
+  readonly bytes: number
+}
+
+/**
+ * Puts a record behind the one before it. The order of the members is fixed, so that a search can tell by the bytes.
+ */
+export function chain(before: Head, { at, members }: Draft): Line {
+  const n = before.n + 1
+  const line = `{"v":1,"at":"${new Date(at).toISOString()}","prev":"${before.sha256}","n":${n},${members}`
+  return { text: `${line}\n`, head: { sha256: sha256(line), n } }
+}
+
+/** What the record after a line names it by. */
+export function sha256(line: string | Uint8Array): string {
+  return hash('sha256', line, 'hex')
+}
+
+export function issued(at: number, { policy, bytes: _, ...issuance }: Issuance): Draft {
+  // What was granted comes last: it alone has members of its own, and a search looks no further.
+  return draft(at, 'issued', { ...issuance, granted: policy })
+}
+
+export function refused(at: number, refusal: Refusal): Draft {
+  return draft(at, 'refused', refusal)
+}
+
+/** Refusals that have no record of their own. */
+export interface RefusalCount {
+  readonly environmentId: string
+  readonly keyId: string
+  readonly format: string
+  readonly code: string
+  readonly count: number
+}
+
+/** @param count all of them, those that `counts` has no room for included */
+export function refusals(at: number, count: number, counts: readonly RefusalCount[]): Draft {
+  return draft(at, 'refusals', { count, counts })
+}
+
+/** The first record of every file. */
+export function opened(
+  at: number,
+  members: {
+    readonly instance: string
+    readonly because: Opening
+    /** `undefined` at the beginning of a chain. */
+    readonly before: Counted | undefined
+    /** What went wrong with the file before, in the words of the system. */
+    readonly fault: string | undefined
+  },
+): Draft {
+  return draft(at, 'opened', members)
+}
+
+/** What a process that was killed left behind the last whole line. */
+export function torn(at: number, { file, bytes }: Counted): Draft {
+  return draft(at, 'torn', { file, bytes })
+}
+
+/** The last record of a process that ended in peace. */
+export function closed(at: number): Draft {
+  return draft(at, 'closed', {})
+}
+
+function draft(at: number, type: string, members: object): Draft {
+  return { at, members: JSON.stringify({ type, ...members }).slice(1) }
+}
+
+const counted = z.object({ file: z.string(), bytes: z.int().min(0) })
+
+/** What is read of any record; whatever else stands in it stays. */
+const common = {
+  v: z.literal(1),
+  at: z.iso.datetime(),
+  prev: z.string().regex(/^[0-9a-f]{64}$/),
+  n: z.int().min(1),
+}
+
+const recordSchema = z.looseObject({ ...common, type: z.string() })
+const openedSchema = z.looseObject({
+  ...common,
+  type: z.literal('opened'),
+  instance: z.string(),
+  because: z.string(),
+  before: counted.optional(),
+})
+
+/** A record that was read back. */
+export type JournalRecord = z.output<typeof recordSchema>
+/** The first record of a file that was read back. */
+export type OpenedRecord = z.output<typeof openedSchema>
+
+/** Reads a line back; `undefined` when it is none of a journal. */
+export function readRecord(line: string): JournalRecord | undefined {
+  return recordSchema.safeParse(parse(line)).data
+}
+
+/** Reads the first line of a file back. */
+export function readOpened(line: string): OpenedRecord | undefined {
+  return openedSchema.safeParse(parse(line)).data
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+/** Where a line says that it stands. */
+export interface Place {
+  readonly at: string
+  readonly prev: string
+  readonly n: number
+  readonly type: string
+}
+
+const PLACE =
+  /^\{"v":1,"at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","prev":"([0-9a-f]{64})","n":(\d{1,15}),"type":"(\w+)"[,}]/
+
+/** Reads no more of a line than its place; `undefined` when it does not begin as every record does. */
+export function readPlace(line: string): Place | undefined {
+  const [, at, prev, n, type] = PLACE.exec(line) ?? []
+  if (at === undefined || prev === undefined || type === undefined) return undefined
+  return { at, prev, n: Number(n), type }
+}

@@ -1,0 +1,133 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createGzip } from 'node:zlib'
+import type { TakeHold } from './claim.ts'
+import { syncPath } from './disk.ts'
+import { type ChainFile, dayOf, LOCK_NAME, listFiles, listInstances } from './folder.ts'
+
+const EVERY_MS = 60_000
+const DAY_MS = 86_400_000
+
+// About six megabytes a second: requests come first, and no process writes more than it packs.
+const CHUNK_BYTES = 131_072
+const PAUSE_MS = 20
+
+interface UpkeepLog {
+  error(fields: object, message: string): void
+}
+
+interface UpkeepDeps {
+  readonly folder: string
+  readonly keepDays: number
+  readonly takeHold: TakeHold
+  /** Unix milliseconds. */
+  readonly now: () => number
+  readonly log: UpkeepLog
+  /** This process's own chain, and the place of the file that it writes now. */
+  readonly own: () => { readonly instance: string; readonly seq: number | undefined } | undefined
+}
+
+/** Packs files that are complete, and removes those that were kept long enough. */
+export interface Upkeep {
+  /** Does it now and every minute, beside everything else. */
+  start(): void
+  /** Once over all chains. */
+  pass(): Promise<void>
+  /** Comes back once nothing is under way. */
+  stop(): Promise<void>
+}
+
+export function createUpkeep({ folder, keepDays, takeHold, now, log, own }: UpkeepDeps): Upkeep {
+  const ending = new AbortController()
+  const { signal } = ending
+  let running: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  return {
+    start() {
+      void pass()
+      timer = setInterval(() => void pass(), EVERY_MS).unref()
+    },
+    pass,
+    async stop() {
+      clearInterval(timer)
+      ending.abort()
+      await running
+    },
+  }
+
+  function pass(): Promise<void> {
+    running ??= lookAfterAll().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  async function lookAfterAll(): Promise<void> {
+    try {
+      for (const instance of await listInstances(folder)) {
+        if (instance === own()?.instance) await lookAfterOwn(instance)
+        else await lookAfterOther(instance)
+      }
+    } catch (err) {
+      if (!signal.aborted) log.error({ err }, 'old files of the journal cannot be packed or removed')
+    }
+  }
+
+  async function lookAfterOwn(instance: string): Promise<void> {
+    for (const file of await listFiles(join(folder, instance))) {
+      const current = own()
+      if (current?.instance !== instance || current.seq === undefined || file.seq >= current.seq) return
+      await lookAfter(file)
+    }
+  }
+
+  // A process that ended may never come back. On the day of its end it is left alone, so that one that takes its place
+  // finds its chain free.
+  async function lookAfterOther(instance: string): Promise<void> {
+    const files = await listFiles(join(folder, instance))
+    const newest = files.at(-1)
+    if (newest === undefined || newest.day >= dayOf(now())) return
+    const hold = takeHold(join(folder, instance, LOCK_NAME))
+    if (hold === undefined) return
+    try {
+      for (const file of files) await lookAfter(file)
+    } finally {
+      hold.release()
+    }
+  }
+
+  async function lookAfter(file: ChainFile): Promise<void> {
+    if (file.day < dayOf(now() - keepDays * DAY_MS)) await remove(file)
+    else if (!file.packed) await pack(file, signal)
+  }
+}
+
+async function remove({ path, packed }: ChainFile): Promise<void> {
+  const plain = packed ? path.slice(0, -'.gz'.length) : path
+  for (const suffix of ['', '.gz', '.gz.tmp']) await rm(`${plain}${suffix}`, { force: true })
+}
+
+/** Puts a packed copy in the place of a file: whole or not at all, and on the disk before the file goes. */
+export async function pack({ path }: Pick<ChainFile, 'path'>, signal: AbortSignal): Promise<void> {
+  const draft = `${path}.gz.tmp`
+  await rm(draft, { force: true })
+  await pipeline(
+    createReadStream(path, { highWaterMark: CHUNK_BYTES }),
+    async function* slowly(chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        yield chunk
+        await sleep(PAUSE_MS, undefined, { signal, ref: false })
+      }
+    },
+    createGzip(),
+    createWriteStream(draft, { mode: 0o600, flush: true }),
+    { signal },
+  )
+  await rename(draft, `${path}.gz`)
+  await syncPath(dirname(path))
+  await rm(path)
+}

@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type FileJournalDeps, openFileJournal } from '../../src/journal/file-journal.ts'
+import { listInstances } from '../../src/journal/folder.ts'
+import type { Issuance } from '../../src/journal/journal.ts'
+import { verifyChain } from '../../src/journal/verify.ts'
+import { systemSeams } from '../../src/seams.ts'
+import { holdIfFree } from '../../src/store/hold.ts'
+import { temporaryFolder } from './process.ts'
+
+export const issuance: Issuance = {
+  environmentId: 'env_0123456789abcdef',
+  keyId: 'kid_0123456789abcdef',
+  format: 'channels',
+  subject: 'alice',
+  jti: 'AAAAAAAAAAAAAAAAAAAAAA',
+  policy: { channels: ['room-1'] },
+  ttlSeconds: 60,
+  expiresAt: 1_795_351_463,
+  bytes: 400,
+  address: '127.0.0.1',
+  endUserAddress: undefined,
+  userAgent: 'backend/1.0',
+  requestId: 'r-1',
+}
+
+/** A token of this name. */
+export function tokenOf(jti: string): Issuance {
+  return { ...issuance, jti }
+}
+
+/** A folder for journals, and what opens one in it as a process of its own would. */
+export async function journalFolderOf(t: TestContext) {
+  const folder = join(await temporaryFolder(t), 'journal')
+  const told: [level: string, message: string][] = []
+  const log = {
+    info: (_fields: object, message: string) => told.push(['info', message]),
+    error: (_fields: object, message: string) => told.push(['error', message]),
+  }
+  const open = async (deps: Partial<FileJournalDeps> = {}) => {
+    const journal = await openFileJournal({
+      folder,
+      keepDays: 90,
+      takeHold: holdIfFree,
+      seams: systemSeams,
+      log,
+      ...deps,
+    })
+    t.after(() => journal.close())
+    return journal
+  }
+  const recordsIn = () => readRecords(folder)
+  return { folder, open, told, recordsIn, verify: () => verifyAll(folder) }
+}
+
+/** Every record of every unpacked file, whole lines alone, by instance and in the order of its files. */
+export function readRecords(folder: string): Record<string, unknown>[] {
+  return filesIn(folder).flatMap((path) =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line)),
+  )
+}
+
+/** Where the files of the journals are. */
+export function filesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .sort()
+    .flatMap((instance) =>
+      readdirSync(join(folder, instance))
+        .sort()
+        .filter((name) => /\.jsonl(\.gz)?$/.test(name))
+        .map((name) => join(folder, instance, name)),
+    )
+}
+
+/** What `jeton journal verify` would find, for each chain. */
+export async function verifyAll(folder: string, anchors: readonly string[] = []) {
+  const instances = await listInstances(folder)
+  return await Promise.all(
+    instances.map((instance) => verifyChain(folder, instance, { keptSince: '', anchors })),
+  )
+}
+
+/** Asks until it is so. A test that waits here has a deadline of its own. */
+export async function eventually(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const until = performance.now() + 10_000
+  while (!(await isSo())) {
+    if (performance.now() > until) throw new Error(`It never came to be: ${what}`)
+    await sleep(20)
+  }
+}
