@@ -57,12 +57,13 @@ export async function journalFolderOf(t: TestContext) {
 
 /** Every record of every unpacked file, whole lines alone, by instance and in the order of its files. */
 export function readRecords(folder: string): Record<string, unknown>[] {
-  return filesIn(folder).flatMap((path) =>
-    readFileSync(path, 'utf8')
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line)),
-  )
+  return filesIn(folder).flatMap(readFile)
+}
+
+/** The records of a file, but for what ends in no line's end. */
+export function readFile(path: string): Record<string, unknown>[] {
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+  return lines.map((line) => JSON.parse(line))
 }
 
 /** Where the files of the journals are. */
