@@ -28,8 +28,8 @@ export interface LogStream extends DestinationStream {
 }
 
 /**
- * Opens standard output for the log. It is also the record of the issued tokens, so when it cannot be written the
- * process ends with one line on standard error: better none than a Jeton that mints unrecorded.
+ * Opens standard output for the log, and for the record of issued tokens with JOURNAL=stdout. When it cannot be written
+ * the process ends with one line on standard error: better none than a Jeton that nobody hears of.
  */
 export function openLogStream(): LogStream {
   const boom = new sonicBoom.SonicBoom({ fd: 1, sync: false, maxLength: BACKLOG_BYTES })

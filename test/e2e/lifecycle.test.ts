@@ -91,7 +91,7 @@ describe('a server that is told to end', () => {
   })
 })
 
-describe('a server that cannot write its log', () => {
+describe('a server that cannot write its log, which is its record too', () => {
   it('ends with one line instead of minting unrecorded', {
     skip: !existsSync('/dev/full') && 'there is no /dev/full',
   }, async (t) => {
@@ -100,7 +100,7 @@ describe('a server that cannot write its log', () => {
     const { code, stderr } = await runApart(
       'main.ts',
       [],
-      { DATA_DIR, PORT: '0' },
+      { DATA_DIR, PORT: '0', JOURNAL: 'stdout' },
       openSync('/dev/full', 'w'),
     )
     assert.equal(code, 1)
@@ -110,7 +110,7 @@ describe('a server that cannot write its log', () => {
   it('ends when nobody can read it any more', async (t) => {
     const DATA_DIR = await temporaryFolder(t)
     const { secretKey } = await environment(DATA_DIR)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await startServer(t, { DATA_DIR, JOURNAL: 'stdout' })
     const ended = once(server.child, 'close')
     server.child.stdout?.destroy()
     const mint = () =>
@@ -127,7 +127,7 @@ describe('a server that cannot write its log', () => {
   it('mints nothing while nobody reads, says so, ends when it is told to, and goes on when it is read', async (t) => {
     const DATA_DIR = await temporaryFolder(t)
     const { secretKey } = await environment(DATA_DIR)
-    const server = await startServer(t, { DATA_DIR, RATE_LIMIT_KEY: '1000000/1m' })
+    const server = await startServer(t, { DATA_DIR, RATE_LIMIT_KEY: '1000000/1m', JOURNAL: 'stdout' })
     const headers = { 'x-api-key': secretKey, 'content-type': 'application/json' }
     // A record of some 26 KB, so that the pipe and what may wait behind it are full after a few hundred.
     const channels = Array.from({ length: 34 }, (_, index) => `${index}`.padEnd(250, 'x'))

@@ -11,7 +11,7 @@ export interface Canaries {
   plantToken(name: string, token: string): void
   /** Keeps a text or bytes to be looked through, without the secrets that stand there by right. */
   record(where: string, content: string | Uint8Array, shown?: readonly string[]): void
-  /** Keeps every file of a folder. `shown` are the secrets that stand there by right, by the file's name. */
+  /** Keeps every file in a folder and below it. `shown` are the secrets that stand there by right, by the file's name. */
   recordFolder(where: string, folder: string, shown?: Record<string, readonly string[]>): void
   /** Each place that holds one, what it holds and in which form. */
   found(): string[]
@@ -49,8 +49,9 @@ export function createCanaries(): Canaries {
   }
 
   function recordFolder(where: string, folder: string, shown: Record<string, readonly string[]> = {}): void {
-    for (const name of readdirSync(folder)) {
-      record(`${where}: ${name}`, readFileSync(join(folder, name)), shown[name])
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      const { name, parentPath } = entry
+      if (entry.isFile()) record(`${where}: ${name}`, readFileSync(join(parentPath, name)), shown[name])
     }
   }
 

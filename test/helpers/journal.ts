@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
 import { type FileJournalDeps, openFileJournal } from '../../src/journal/file-journal.ts'
 import { listInstances } from '../../src/journal/folder.ts'
 import type { Issuance } from '../../src/journal/journal.ts'
@@ -55,14 +56,15 @@ export async function journalFolderOf(t: TestContext) {
   return { folder, open, told, recordsIn, verify: () => verifyAll(folder) }
 }
 
-/** Every record of every unpacked file, whole lines alone, by instance and in the order of its files. */
+/** Every record of every file, whole lines alone, by instance and in the order of its files. */
 export function readRecords(folder: string): Record<string, unknown>[] {
   return filesIn(folder).flatMap(readFile)
 }
 
 /** The records of a file, but for what ends in no line's end. */
 export function readFile(path: string): Record<string, unknown>[] {
-  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+  const bytes = path.endsWith('.gz') ? gunzipSync(readFileSync(path)) : readFileSync(path)
+  const lines = bytes.toString().split('\n').slice(0, -1)
   return lines.map((line) => JSON.parse(line))
 }
 

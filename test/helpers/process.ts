@@ -79,9 +79,17 @@ export async function runAndKill(
   return performance.now() - changedAt
 }
 
-/** Starts the server and waits until it listens. */
-export async function startServer(t: TestContext, env: Record<string, string>): Promise<ServerProcess> {
-  const child = start('main.ts', [], { PORT: '0', ...env })
+/**
+ * Starts the server and waits until it listens.
+ *
+ * @param user whose process it is, where this one may say so
+ */
+export async function startServer(
+  t: TestContext,
+  env: Record<string, string>,
+  user: { readonly uid?: number; readonly gid?: number } = {},
+): Promise<ServerProcess> {
+  const child = start('main.ts', [], { PORT: '0', ...env }, 'pipe', user)
   const output = collect(child)
   const ended = once(child, 'close')
   t.after(async () => {
@@ -118,8 +126,10 @@ function start(
   args: readonly string[],
   env: Record<string, string>,
   stdout: 'pipe' | number = 'pipe',
+  user: { readonly uid?: number; readonly gid?: number } = {},
 ): ChildProcess {
   return spawn(process.execPath, [join(ROOT, 'src', file), ...args], {
+    ...user,
     env: environmentOf(env),
     stdio: ['ignore', stdout, 'pipe'],
   })
