@@ -10,6 +10,7 @@ import { tellHeads } from './journal/head-log.ts'
 import type { Journal } from './journal/journal.ts'
 import { warnOfLargeTokens } from './journal/large-tokens.ts'
 import { noJournal } from './journal/no-journal.ts'
+import { createRecentIssuances, type RecentIssuances } from './journal/recent.ts'
 import { createStdoutJournal, type RecordStream } from './journal/stdout-journal.ts'
 import { createEndingKeys } from './keys/ending-keys.ts'
 import { createFollower, type Follower } from './keys/follower.ts'
@@ -34,6 +35,7 @@ export interface Services {
   readonly revocations: Revocations
   readonly revoke: Revoke
   readonly journal: Journal
+  readonly recentIssuances: RecentIssuances
   readonly authFailures: AuthFailures
   readonly lastUses: LastUses
   readonly metrics: Metrics
@@ -94,6 +96,7 @@ export async function startServices(
     revocations,
     revoke: createRevoke({ store, follower, seams }),
     journal,
+    recentIssuances: createRecentIssuances({ folder: journalFolder(config.dataDir) }),
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
     lastUses,

@@ -7,6 +7,7 @@ import { createTokenCommand } from './create-token.ts'
 import { doctorCommand } from './doctor.ts'
 import { environmentCommands } from './environments.ts'
 import { UsageError } from './input.ts'
+import { journalCommands } from './journal.ts'
 import { keyCommands } from './keys.ts'
 import { masterKeyCommands } from './master-key.ts'
 import { outliveReaders, redact } from './output.ts'
@@ -31,6 +32,7 @@ tokenCommands(program)
 backupCommands(program)
 masterKeyCommands(program)
 doctorCommand(program)
+journalCommands(program)
 
 outliveReaders()
 try {

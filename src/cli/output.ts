@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readConfig } from '../config.ts'
 import { type Installation, openExisting, openInstallation } from '../installation.ts'
 import { systemSeams } from '../seams.ts'
@@ -44,6 +45,18 @@ function ignoreBrokenPipe(error: Error): void {
 /** Prints a line to standard output. */
 export function print(line: string): void {
   process.stdout.write(`${line}\n`)
+}
+
+/**
+ * Prints a line, and waits where the reader is slower.
+ *
+ * @returns whether anybody reads any more
+ */
+export async function printInTime(line: string): Promise<boolean> {
+  const { stdout } = process
+  if (stdout.write(`${line}\n`) || stdout.writableNeedDrain === false) return stdout.writable
+  await Promise.race([once(stdout, 'drain'), once(stdout, 'close')])
+  return stdout.writable
 }
 
 /** Prints rows under a heading, each column as wide as its widest cell. */

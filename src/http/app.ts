@@ -7,6 +7,7 @@ import type { Gate } from '../gate/gate.ts'
 import type { Revocations } from '../gate/revocations.ts'
 import type { Revoke } from '../gate/revoke.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { RecentIssuances } from '../journal/recent.ts'
 import type { Environments } from '../keys/environments.ts'
 import type { Follower } from '../keys/follower.ts'
 import type { KeyLives } from '../keys/key-lives.ts'
@@ -26,6 +27,7 @@ import { channelsTokens } from './routes/channels-tokens.ts'
 import { clientTokens } from './routes/client-tokens.ts'
 import { documentation } from './routes/documentation.ts'
 import { environmentRoutes } from './routes/environments.ts'
+import { issuanceRoutes } from './routes/issuances.ts'
 import { jwks } from './routes/jwks.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { metricsRoute } from './routes/metrics.ts'
@@ -55,6 +57,7 @@ export interface AppDeps {
   readonly revocations: Revocations
   readonly revoke: Revoke
   readonly journal: Journal
+  readonly recentIssuances: RecentIssuances
   readonly authFailures: AuthFailures
   readonly lastUses: LastUses
   readonly metrics: Metrics
@@ -185,7 +188,8 @@ function gateRoutes({ gate, revocations }: AppDeps, guard: Guard, draining: Abor
 
 // Every route in here takes the admin key. Only who has it is counted: strangers on the same address, behind a proxy
 // perhaps everybody, lock nobody out. The guard counts their failures.
-function adminRoutes({ installation, follower, metrics, log, now }: AppDeps, guard: Guard) {
+function adminRoutes(deps: AppDeps, guard: Guard) {
+  const { installation, follower, metrics, recentIssuances, log, now } = deps
   const { environments, keyLives, signingKeyRotation, store } = installation
   const refresh = follower.catchUp
   return async (app: FastifyInstance): Promise<void> => {
@@ -203,6 +207,7 @@ function adminRoutes({ installation, follower, metrics, log, now }: AppDeps, gua
       route.schema = { ...route.schema, security: [{ adminKey: [] }] }
     })
     await app.register(environmentRoutes, { environments, store, refresh })
+    await app.register(issuanceRoutes, { recentIssuances, store })
     await app.register(keyRoutes, { keyLives, store, now, refresh })
     await app.register(signingKeyRoutes, { environments, signingKeyRotation, now, refresh })
     await app.register(metricsRoute, { metrics })

@@ -9,6 +9,9 @@ const BLOCK_BYTES = 1_048_576
 
 export const NEWLINE = 0x0a
 
+/** A file to be read, packed or not. */
+export type Readably = Pick<ChainFile, 'path' | 'packed'>
+
 /** A line of a file. */
 export interface FileLine {
   /** Without its end. */
@@ -19,18 +22,22 @@ export interface FileLine {
   readonly isWhole: boolean
 }
 
-/** Reads a file line by line, packed or not. */
-export async function* readLines(file: Pick<ChainFile, 'path' | 'packed'>): AsyncGenerator<FileLine> {
-  let until = 0
-  for await (const block of readBlocks(file)) {
-    let from = 0
-    while (from < block.length) {
-      const end = block.indexOf(NEWLINE, from)
+/**
+ * Reads a file line by line.
+ *
+ * @param from where to begin, in bytes of the unpacked file
+ */
+export async function* readLines(file: Readably, from = 0): AsyncGenerator<FileLine> {
+  let until = from
+  for await (const block of readBlocks(file, from)) {
+    let begin = 0
+    while (begin < block.length) {
+      const end = block.indexOf(NEWLINE, begin)
       const isWhole = end !== -1
       const next = isWhole ? end + 1 : block.length
-      until += next - from
-      yield { bytes: block.subarray(from, isWhole ? end : next), until, isWhole }
-      from = next
+      until += next - begin
+      yield { bytes: block.subarray(begin, isWhole ? end : next), until, isWhole }
+      begin = next
     }
   }
 }
@@ -39,40 +46,58 @@ export async function* readLines(file: Pick<ChainFile, 'path' | 'packed'>): Asyn
  * Reads a file in blocks that end where a line ends, except for a last line that has no end, and for one that is longer
  * than any line.
  */
-export async function* readBlocks({
-  path,
-  packed,
-}: Pick<ChainFile, 'path' | 'packed'>): AsyncGenerator<Buffer> {
+export async function* readBlocks(file: Readably, from = 0): AsyncGenerator<Buffer> {
   let begun: Buffer[] = []
   let begunBytes = 0
-  for await (const read of await openFile(path, packed)) {
-    const chunk = Buffer.from(read)
+  for await (const chunk of readChunks(file, from)) {
     const end = chunk.lastIndexOf(NEWLINE) + 1
     if (end > 0) {
-      yield Buffer.concat([...begun, chunk.subarray(0, end)])
+      const whole = chunk.subarray(0, end)
+      yield begun.length === 0 ? whole : Buffer.concat([...begun, whole])
       begun = []
       begunBytes = 0
     }
+    if (end === chunk.length) continue
     begun.push(chunk.subarray(end))
     begunBytes += chunk.length - end
-    if (begunBytes > LONGEST_LINE_BYTES) {
-      yield Buffer.concat(begun)
-      begun = []
-      begunBytes = 0
-    }
+    if (begunBytes <= LONGEST_LINE_BYTES) continue
+    yield Buffer.concat(begun)
+    begun = []
+    begunBytes = 0
   }
   if (begunBytes > 0) yield Buffer.concat(begun)
 }
 
-async function openFile(path: string, packed: boolean): Promise<Readable> {
+async function* readChunks({ path, packed }: Readably, from: number): AsyncGenerator<Buffer> {
+  const found = await find(path, packed)
+  // What is packed has no place to begin at but its beginning.
+  let skip = found.packed ? from : 0
+  const chunks: AsyncIterable<Buffer> = found.stream(found.packed ? 0 : from)
+  for await (const chunk of chunks) {
+    const skipped = Math.min(skip, chunk.length)
+    skip -= skipped
+    if (skipped < chunk.length) yield skipped === 0 ? chunk : chunk.subarray(skipped)
+  }
+}
+
+async function find(path: string, packed: boolean) {
   try {
-    const file = (await open(path)).createReadStream({ highWaterMark: BLOCK_BYTES })
-    if (!packed) return file
-    // The reader sees a failure of either, as the end of what it reads from.
-    return pipeline(file, createGunzip({ chunkSize: BLOCK_BYTES }), () => undefined)
+    const handle = await open(path)
+    return { packed, stream: (start: number) => unpacked(handle.createReadStream(options(start)), packed) }
   } catch (error) {
     // It may have been packed since it was found.
     if (packed || !(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
-    return await openFile(`${path}.gz`, true)
+    const handle = await open(`${path}.gz`)
+    return { packed: true, stream: () => unpacked(handle.createReadStream(options(0)), true) }
   }
+}
+
+function options(start: number) {
+  return { start, highWaterMark: BLOCK_BYTES }
+}
+
+function unpacked(file: Readable, packed: boolean): Readable {
+  if (!packed) return file
+  // The reader sees a failure of either, as the end of what it reads from.
+  return pipeline(file, createGunzip({ chunkSize: BLOCK_BYTES }), () => undefined)
 }

@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ChainFile, listFiles, listInstances } from './folder.ts'
+import { readLines } from './lines.ts'
+import type { FoundRecord } from './query.ts'
+import { readPlace } from './record.ts'
+
+const LOOK_EVERY_MS = 200
+
+/** How far a chain was read. */
+interface Position {
+  seq: number
+  bytes: number
+}
+
+/**
+ * Gives the last records of all journals in a folder, and then every new one, until it is told to end.
+ *
+ * @param last how many of those that are there already
+ */
+export async function* follow(
+  folder: string,
+  last: number,
+  signal: AbortSignal,
+): AsyncGenerator<FoundRecord> {
+  const positions = new Map<string, Position>()
+  const there = await readOn(folder, positions, last)
+  yield* there.slice(there.length - Math.min(last, there.length))
+  while (!signal.aborted) {
+    yield* await readOn(folder, positions, Number.POSITIVE_INFINITY)
+    await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
+  }
+}
+
+/**
+ * Reads what is new since the last time; at the first time, of each chain's newest file.
+ *
+ * @param most what of each file is kept, from its end
+ */
+async function readOn(
+  folder: string,
+  positions: Map<string, Position>,
+  most: number,
+): Promise<FoundRecord[]> {
+  const found: FoundRecord[] = []
+  const isFirst = positions.size === 0
+  for (const instance of await listInstances(folder)) {
+    const files = await listFiles(join(folder, instance))
+    const position = positions.get(instance) ?? { seq: isFirst ? (files.at(-1)?.seq ?? 0) : 0, bytes: 0 }
+    positions.set(instance, position)
+    for (const file of files) {
+      if (file.seq < position.seq) continue
+      if (file.seq > position.seq) Object.assign(position, { seq: file.seq, bytes: 0 })
+      for (const record of await readFrom(file, instance, position, most)) found.push(record)
+    }
+  }
+  return found.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+}
+
+async function readFrom(
+  file: ChainFile,
+  instance: string,
+  position: Position,
+  most: number,
+): Promise<FoundRecord[]> {
+  const records: FoundRecord[] = []
+  try {
+    await readInto(records, file, instance, position, most)
+  } catch (error) {
+    // Removed since it was found: nothing more comes of it.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+  }
+  return records
+}
+
+async function readInto(
+  records: FoundRecord[],
+  file: ChainFile,
+  instance: string,
+  position: Position,
+  most: number,
+): Promise<void> {
+  for await (const { bytes, until, isWhole } of readLines(file, position.bytes)) {
+    // The rest of a line that is being written comes the next time.
+    if (!isWhole) break
+    position.bytes = until
+    const line = bytes.toString()
+    const place = readPlace(line)
+    if (place !== undefined) records.push({ instance, at: place.at, line })
+    if (records.length > most) records.shift()
+  }
+}
