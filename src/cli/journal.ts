@@ -2,12 +2,12 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { readConfig } from '../config.ts'
 import { dayOf, journalFolder, listInstances } from '../journal/folder.ts'
 import { follow } from '../journal/follow.ts'
-import { query } from '../journal/query.ts'
+import { query, type RecordSource } from '../journal/query.ts'
 import { type ChainReport, verifyChain } from '../journal/verify.ts'
 import { systemSeams } from '../seams.ts'
 import { UsageError } from './input.ts'
 import { parseMoment } from './option-values.ts'
-import { type OutputOptions, print, printInTime } from './output.ts'
+import { type OutputOptions, print, printAll, printInTime } from './output.ts'
 import { recordText } from './shown-record.ts'
 
 const DAY_MS = 86_400_000
@@ -99,9 +99,11 @@ async function ask({ environment, key, subject, jti, since, until, json }: AskOp
     until: until === undefined ? undefined : parseMoment('--until', until, now),
   }
   const { folder } = await findJournals()
-  for await (const { line } of query(folder, question)) {
-    if (!(await printInTime(json ? line : recordText(line)))) return
-  }
+  await printAll(textsOf(query(folder, question), json))
+}
+
+async function* textsOf(found: RecordSource, json = false): AsyncGenerator<string> {
+  for await (const { line } of found) yield json ? line : recordText(line)
 }
 
 async function tail({ lines, json }: OutputOptions & { lines: number }): Promise<void> {
@@ -109,7 +111,7 @@ async function tail({ lines, json }: OutputOptions & { lines: number }): Promise
   const ending = new AbortController()
   process.once('SIGINT', () => ending.abort()).once('SIGTERM', () => ending.abort())
   for await (const { line } of follow(folder, lines, ending.signal)) {
-    if (!(await printInTime(json ? line : recordText(line)))) return
+    if (!(await printInTime(`${json ? line : recordText(line)}\n`))) return
   }
 }
 

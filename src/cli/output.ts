@@ -47,15 +47,37 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
+/** Written at once, in characters: a million lines are not a million writes. */
+const PRINTED_AT_ONCE = 65_536
+
+/** Prints lines as they come, many of them at once, and no faster than they are read. It ends when nobody reads them. */
+export async function printAll(lines: AsyncIterable<string>): Promise<void> {
+  let text = ''
+  for await (const line of lines) {
+    text += `${line}\n`
+    if (text.length < PRINTED_AT_ONCE) continue
+    if (!(await printInTime(text))) return
+    text = ''
+  }
+  await printInTime(text)
+}
+
 /**
- * Prints a line, and waits where the reader is slower.
+ * Prints a text, and waits where the reader is slower.
  *
  * @returns whether anybody reads any more
  */
-export async function printInTime(line: string): Promise<boolean> {
+export async function printInTime(text: string): Promise<boolean> {
   const { stdout } = process
-  if (stdout.write(`${line}\n`) || stdout.writableNeedDrain === false) return stdout.writable
-  await Promise.race([once(stdout, 'drain'), once(stdout, 'close')])
+  if (!stdout.write(text) && stdout.writable) {
+    const over = new AbortController()
+    const { signal } = over
+    // A reader that goes is told of twice; `outliveReaders` has the other one.
+    await Promise.race([once(stdout, 'drain', { signal }), once(stdout, 'close', { signal })]).catch(
+      () => undefined,
+    )
+    over.abort()
+  }
   return stdout.writable
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { dayOf, listFiles, listInstances } from './folder.ts'
+import { type ChainFile, dayOf, listFiles, listInstances } from './folder.ts'
 import { NEWLINE, readBlocks } from './lines.ts'
 
 /** What records are looked for: those that fit in every member that is there. */
@@ -71,28 +71,42 @@ async function* queryChain(
   // A record is dated before it is written, perhaps in the file of the next day.
   const first = question.since === undefined ? '' : dayOf(question.since)
   const last = question.until === undefined ? '~' : dayOf(question.until + DAY_MS)
-  for (const file of await listFiles(join(folder, instance))) {
-    if (file.day < first || file.day > last) continue
-    for await (const block of readBlocks(file)) {
-      for (const { at, line } of find(block)) yield { instance, at, line }
-    }
+  const files = (await listFiles(join(folder, instance))).filter(({ day }) => day >= first && day <= last)
+  // The next file is unpacked, on another core, while this one is searched.
+  let ahead = files[0] && searchFile(files[0])
+  for (const next of [...files.slice(1), undefined]) {
+    const found = ahead
+    ahead = next && searchFile(next)
+    for (const { at, line } of (await found) ?? []) yield { instance, at, line }
   }
+
+  async function searchFile(file: ChainFile): Promise<Match[]> {
+    const found: Match[] = []
+    for await (const block of readBlocks(file)) for (const match of find(block)) found.push(match)
+    return found
+  }
+}
+
+/** A record in a block of lines. */
+export interface Match {
+  readonly at: string
+  readonly line: string
+  /** Where it begins in the block. */
+  readonly from: number
 }
 
 /**
  * Makes what finds records in a block of whole lines. It looks for the bytes that a writer would have written, so that
  * most lines are never read as JSON: within a string every quotation mark has a backslash in front.
  */
-export function createSearch(
-  question: Question,
-): (block: Buffer) => Iterable<{ at: string; line: string; from: number }> {
+export function createSearch(question: Question): (block: Buffer) => Iterable<Match> {
   const { environmentId, keyId, subject, jti, since, until } = question
   // The one that is the rarest comes first: only where it stands the others are looked for.
   const needles = Object.entries({ jti, subject, keyId, environmentId })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => Buffer.from(`"${name}":${JSON.stringify(value)}`))
-  const earliest = since === undefined ? '' : new Date(since).toISOString()
-  const latest = until === undefined ? '~' : new Date(until).toISOString()
+  const earliest = since === undefined ? undefined : Buffer.from(new Date(since).toISOString())
+  const latest = until === undefined ? undefined : Buffer.from(new Date(until).toISOString())
   const [rarest] = needles
 
   return function* search(block) {
@@ -103,32 +117,48 @@ export function createSearch(
         if (found === -1) return
         from = found === 0 ? 0 : block.lastIndexOf(NEWLINE, found) + 1
       }
-      const end = block.indexOf(NEWLINE, from)
-      const line = block.subarray(from, end === -1 ? block.length : end)
-      const at = atOf(line)
-      if (
-        at !== undefined &&
-        at >= earliest &&
-        at < latest &&
-        needles.every((needle) => holds(line, needle))
-      ) {
-        yield { at, line: line.toString(), from }
+      const newline = block.indexOf(NEWLINE, from)
+      const end = newline === -1 ? block.length : newline
+      if (isInTime(block, from) && holdsAll(block.subarray(from, end))) {
+        yield { at: atOf(block, from), line: block.toString('utf8', from, end), from }
       }
-      if (end === -1) return
       from = end + 1
     }
   }
+
+  // What was granted has members of its own, of which a question does not ask. It comes last.
+  function holdsAll(line: Buffer): boolean {
+    if (needles.length === 0) return true
+    const granted = line.indexOf(GRANTED)
+    const asked = granted === -1 ? line : line.subarray(0, granted)
+    return needles.every((needle) => asked.includes(needle))
+  }
+
+  function isInTime(block: Buffer, from: number): boolean {
+    if (!isAt(block, from, BEFORE_AT)) return false
+    const at = from + BEFORE_AT.length
+    if (earliest !== undefined && compareAt(block, at, earliest) < 0) return false
+    return latest === undefined || compareAt(block, at, latest) < 0
+  }
 }
 
-function atOf(line: Buffer): string | undefined {
-  if (line.compare(BEFORE_AT, 0, BEFORE_AT.length, 0, BEFORE_AT.length) !== 0) return undefined
-  return line.toString('latin1', BEFORE_AT.length, BEFORE_AT.length + AT_LENGTH)
+function isAt(block: Buffer, from: number, text: Buffer): boolean {
+  if (from + text.length > block.length) return false
+  for (let index = 0; index < text.length; index += 1) {
+    if (block[from + index] !== text[index]) return false
+  }
+  return true
 }
 
-// What was granted has members of its own, of which a question does not ask.
-function holds(line: Buffer, needle: Buffer): boolean {
-  const found = line.indexOf(needle)
-  if (found === -1) return false
-  const granted = line.indexOf(GRANTED)
-  return granted === -1 || found < granted
+// Most moments differ in their last digits alone, but the first ones decide.
+function compareAt(block: Buffer, at: number, moment: Buffer): number {
+  for (let index = 0; index < AT_LENGTH; index += 1) {
+    const difference = (block[at + index] ?? 0) - (moment[index] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+function atOf(block: Buffer, from: number): string {
+  return block.toString('latin1', from + BEFORE_AT.length, from + BEFORE_AT.length + AT_LENGTH)
 }
