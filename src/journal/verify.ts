@@ -58,6 +58,8 @@ interface Part {
   readonly file: ChainFile
   readonly before: Counted | undefined
   readonly countedBytes: number
+  /** The record that follows those that count, in a later file. */
+  readonly nextN: number | undefined
   /** Whether no file behind it has a record. */
   readonly isLast: boolean
 }
@@ -118,6 +120,7 @@ async function partsOf(files: readonly ChainFile[]): Promise<Part[]> {
   const parts: Part[] = []
   let countedBytes = Number.POSITIVE_INFINITY
   let following: string | undefined
+  let nextN: number | undefined
   for (const file of files.toReversed()) {
     const isSkipped = following !== undefined && following < file.name
     const bytes = isSkipped ? 0 : following === file.name ? countedBytes : Number.POSITIVE_INFINITY
@@ -126,11 +129,13 @@ async function partsOf(files: readonly ChainFile[]): Promise<Part[]> {
       file,
       before: opened?.before,
       countedBytes: bytes,
+      nextN,
       isLast: following === undefined,
     })
     if (opened === undefined || isSkipped) continue
     following = opened.before?.file
     countedBytes = opened.before?.bytes ?? 0
+    nextN = opened.n
   }
   return parts
 }
@@ -173,7 +178,7 @@ function followsOther(
   }
 }
 
-async function walkFile(walk: Walk, { file, countedBytes, isLast }: Part): Promise<Break | undefined> {
+async function walkFile(walk: Walk, { file, countedBytes, nextN, isLast }: Part): Promise<Break | undefined> {
   let number = 0
   let uncounted = 0
   let bytes = 0
@@ -194,12 +199,19 @@ async function walkFile(walk: Walk, { file, countedBytes, isLast }: Part): Promi
     const broken = step(walk, file, number, line, next)
     if (broken !== undefined) return broken
   }
-  if (uncounted > 0) {
-    walk.notes.push(`${file.name} ends in ${uncounted} lines that were never acknowledged, and do not count.`)
+  if (countedBytes === Number.POSITIVE_INFINITY || bytes >= countedBytes) {
+    if (uncounted > 0) {
+      walk.notes.push(
+        `${file.name} ends in ${uncounted} lines that were never acknowledged, and do not count.`,
+      )
+    }
+    return undefined
   }
-  if (countedBytes === Number.POSITIVE_INFINITY || bytes >= countedBytes) return undefined
-  const detail = `It has ${bytes} bytes of whole records; there were ${countedBytes}.`
-  return { file: file.name, line: number + 1, reason: 'missing', detail }
+  const detail = `The next file says that ${countedBytes} bytes are before it; there are ${bytes}.`
+  // As many records as there should be, of which the last one is shorter or longer than it was.
+  const isWhole = nextN !== undefined && (walk.head?.n ?? 0) + Math.min(uncounted, 1) >= nextN - 1
+  const line = isWhole ? number - Math.max(uncounted - 1, 0) : number + 1
+  return { file: file.name, line, reason: isWhole ? 'edited' : 'missing', detail }
 }
 
 function step(
@@ -212,6 +224,9 @@ function step(
   const place = readPlace(line.bytes.toString('latin1'))
   const here = { file: file.name, line: number }
   if (place === undefined) return { ...here, reason: 'edited', detail: 'It is no record of a journal.' }
+  if (number === 1 && place.type !== 'opened') {
+    return { ...here, reason: 'missing', detail: 'The record that opens a file should be before it.' }
+  }
   const own = sha256(line.bytes)
   const head = walk.head ?? (place.n === 1 ? GENESIS : { sha256: place.prev, n: place.n - 1 })
   if (place.prev !== head.sha256 || place.n !== head.n + 1) {

@@ -81,11 +81,9 @@ export function filesIn(folder: string): string[] {
 }
 
 /** What `jeton journal verify` would find, for each chain. */
-export async function verifyAll(folder: string, anchors: readonly string[] = []) {
+export async function verifyAll(folder: string, anchors: readonly string[] = [], keptSince = '') {
   const instances = await listInstances(folder)
-  return await Promise.all(
-    instances.map((instance) => verifyChain(folder, instance, { keptSince: '', anchors })),
-  )
+  return await Promise.all(instances.map((instance) => verifyChain(folder, instance, { keptSince, anchors })))
 }
 
 /** Asks until it is so. A test that waits here has a deadline of its own. */
