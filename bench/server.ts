@@ -56,7 +56,7 @@ export async function startServer(
       said += chunk
       const found = /Server listening at (\S+?)"/.exec(said)?.[1]
       if (found === undefined) return
-      // A record of every token follows, which must be taken off the pipe and is looked at by nobody.
+      // More lines follow, which must be taken off the pipe and are looked at by nobody.
       child.stdout.off('data', listen).resume()
       resolve(found)
     }

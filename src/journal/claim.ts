@@ -32,7 +32,7 @@ interface ClaimDeps {
 export async function claimInstance({ folder, disk, takeHold, random }: ClaimDeps): Promise<Claim> {
   await disk.makeFolder(folder)
   for (const instance of await listInstances(folder)) {
-    const claim = claimOf(instance)
+    const claim = tryToClaim(instance)
     if (claim !== undefined) return claim
   }
   const fresh = writeIdentifier('ins', random(IDENTIFIER_RANDOM_BYTES))
@@ -40,6 +40,15 @@ export async function claimInstance({ folder, disk, takeHold, random }: ClaimDep
   const claim = claimOf(fresh)
   if (claim === undefined) throw new Error(`Another process has taken ${fresh}, which was made just now.`)
   return claim
+
+  // One whose lock cannot even be asked for, another user's perhaps, must not keep this process from a chain of its own.
+  function tryToClaim(instance: string): Claim | undefined {
+    try {
+      return claimOf(instance)
+    } catch {
+      return undefined
+    }
+  }
 
   function claimOf(instance: string): Claim | undefined {
     const hold = takeHold(join(folder, instance, LOCK_NAME))

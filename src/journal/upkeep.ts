@@ -114,6 +114,19 @@ async function remove({ path, packed }: ChainFile): Promise<void> {
 /** Puts a packed copy in the place of a file: whole or not at all, and on the disk before the file goes. */
 export async function pack({ path }: Pick<ChainFile, 'path'>, signal: AbortSignal): Promise<void> {
   const draft = `${path}.gz.tmp`
+  try {
+    await writePacked(path, draft, signal)
+  } catch (error) {
+    // It takes room that may be what is wanting.
+    await rm(draft, { force: true })
+    throw error
+  }
+  await rename(draft, `${path}.gz`)
+  await syncPath(dirname(path))
+  await rm(path)
+}
+
+async function writePacked(path: string, draft: string, signal: AbortSignal): Promise<void> {
   await rm(draft, { force: true })
   await pipeline(
     createReadStream(path, { highWaterMark: CHUNK_BYTES }),
@@ -127,7 +140,4 @@ export async function pack({ path }: Pick<ChainFile, 'path'>, signal: AbortSigna
     createWriteStream(draft, { mode: 0o600, flush: true }),
     { signal },
   )
-  await rename(draft, `${path}.gz`)
-  await syncPath(dirname(path))
-  await rm(path)
 }
