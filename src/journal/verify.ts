@@ -1,18 +1,9 @@
 import { join } from 'node:path'
+import { type Break, diagnose, tornWithin, type Whereabouts } from './break.ts'
 import { type ChainFile, listFiles } from './folder.ts'
 import type { Head } from './journal.ts'
 import { type FileLine, readLines } from './lines.ts'
-import { type Counted, GENESIS, type Place, readOpened, readPlace, sha256 } from './record.ts'
-
-/** Where a chain is broken, and how. */
-export interface Break {
-  readonly file: string
-  /** From 1; `undefined` when it is about the whole file. */
-  readonly line: number | undefined
-  readonly reason: 'edited' | 'missing' | 'swapped' | 'torn' | 'unreadable'
-  /** A sentence. */
-  readonly detail: string
-}
+import { type Counted, GENESIS, readOpened, readPlace, sha256 } from './record.ts'
 
 /** What was found out about one chain. */
 export interface ChainReport {
@@ -47,7 +38,7 @@ interface Walk {
   readonly notes: string[]
   head: Head | undefined
   /** Where the last line stood. */
-  last: { readonly file: string; readonly line: number } | undefined
+  last: Whereabouts | undefined
   records: number
   from: string | undefined
   until: string | undefined
@@ -190,7 +181,7 @@ async function walkFile(walk: Walk, { file, countedBytes, nextN, isLast }: Part)
     }
     bytes = line.until
     if (!line.isWhole) {
-      if (!isLast) return tornWithin(file, number)
+      if (!isLast) return tornWithin({ file: file.name, line: number })
       walk.notes.push(
         `${file.name} ends in a torn line (${number}): the process was killed, or is writing it.`,
       )
@@ -230,7 +221,7 @@ function step(
   const own = sha256(line.bytes)
   const head = walk.head ?? (place.n === 1 ? GENESIS : { sha256: place.prev, n: place.n - 1 })
   if (place.prev !== head.sha256 || place.n !== head.n + 1) {
-    return diagnose(walk, here, place, own, next && readPlace(next.bytes.toString('latin1')), head)
+    return diagnose(walk.last, here, place, own, next && readPlace(next.bytes.toString('latin1')), head)
   }
   walk.head = { sha256: own, n: place.n }
   walk.last = here
@@ -239,40 +230,6 @@ function step(
   walk.until = place.at
   if (walk.wanted.has(own)) walk.found.add(own)
   return undefined
-}
-
-// Which line it was, told by the numbers and by the line behind.
-function diagnose(
-  { last }: Walk,
-  here: { readonly file: string; readonly line: number },
-  place: Place,
-  own: string,
-  next: Place | undefined,
-  head: Head,
-): Break {
-  const expected = head.n + 1
-  if (place.prev === head.sha256) {
-    return { ...here, reason: 'edited', detail: `It says that it is record ${place.n}, but is ${expected}.` }
-  }
-  if (place.n === expected) {
-    const isThisOne = next !== undefined && next.prev !== own
-    const where = isThisOne ? here : (last ?? here)
-    return { ...where, reason: 'edited', detail: 'Its hash is not the one that the record after it names.' }
-  }
-  if (next?.n === expected) {
-    const detail = `It is record ${place.n}, and the line after it is record ${expected}.`
-    return { ...here, reason: 'swapped', detail }
-  }
-  if (place.n > expected) {
-    const detail = `Records ${expected} to ${place.n - 1} should be before it, and are not there.`
-    return { ...here, reason: 'missing', detail }
-  }
-  return { ...here, reason: 'swapped', detail: `It is record ${place.n} in the place of record ${expected}.` }
-}
-
-function tornWithin(file: ChainFile, line: number): Break {
-  const detail = 'It has no end, and no later file says that it was left behind so.'
-  return { file: file.name, line, reason: 'torn', detail }
 }
 
 async function* pairs<T>(items: AsyncIterable<T>): AsyncGenerator<[T, T | undefined]> {
