@@ -263,7 +263,7 @@ describe('jeton restore', () => {
     }
     assert.ok(statSync(join(DATA_DIR, 'jeton.db-wal')).size > 0)
     assert.equal((await jeton(['restore', file, '--yes'])).code, 0)
-    assert.deepEqual(readdirSync(DATA_DIR).sort(), ['jeton.db', 'jeton.lock', 'master.key'])
+    assert.deepEqual(readdirSync(DATA_DIR).sort(), ['jeton.db', 'jeton.lock', 'journal', 'master.key'])
     const server = await startServer(t, { DATA_DIR })
     assert.equal((await mint(server.url, secretKey)).error, 'key_revoked')
   })

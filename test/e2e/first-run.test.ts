@@ -72,8 +72,15 @@ describe('a first run', () => {
     for (const name of ['master.key', 'jeton.db', 'jeton.db-wal']) {
       assert.equal(statSync(join(DATA_DIR, name)).mode & 0o777, 0o600, name)
     }
-    for (const name of readdirSync(DATA_DIR)) {
-      const content = readFileSync(join(DATA_DIR, name))
+    const entries = readdirSync(DATA_DIR, { recursive: true, withFileTypes: true })
+    const files = entries
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+    assert.ok(files.some((name) => name.endsWith('.jsonl')))
+    for (const { parentPath, name } of entries)
+      assert.equal(statSync(join(parentPath, name)).mode & 0o077, 0, name)
+    for (const name of files) {
+      const content = readFileSync(name)
       for (const secret of [secretKey, secretKey.slice(10, 40), adminKey]) {
         assert.equal(content.includes(secret), false, name)
       }
