@@ -24,6 +24,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'node:stream',
       'node:stream/promises',
       'node:timers/promises',
+      'node:util',
       'node:zlib',
       'zod',
     ],

@@ -1,5 +1,10 @@
-import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs'
+import { mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+
+// Asked with every batch, and this one costs half of what that of node:fs/promises does.
+const statusOf = promisify(stat)
 
 /** What a file is, whatever it is called. */
 export interface Identity {
@@ -45,7 +50,7 @@ export const systemDisk: Disk = {
       close: () => handle.close(),
     }
   },
-  identity: (path) => stat(path),
+  identity: (path) => statusOf(path),
   async makeFolder(path) {
     try {
       await mkdir(path, { mode: 0o700 })
