@@ -21,6 +21,7 @@ export async function backUpInstallation(
   file: string,
   { force, seams }: { readonly force: boolean; readonly seams: Seams },
 ): Promise<void> {
+  refusePostgres(config)
   refuseAbsent(config)
   const mark = Buffer.from(seams.random(8)).toString('hex')
   let held: Hold | undefined
@@ -28,10 +29,18 @@ export async function backUpInstallation(
     held = holdShared(databasePath(config))
     await backUp(databasePath(config), file, { force, mark })
   } catch (error) {
-    throw toStartError(error, config.dataDir)
+    throw toStartError(error, config)
   } finally {
     held?.release()
   }
+}
+
+// What PostgreSQL keeps is put back by its own programs; docs/operations.md says how.
+function refusePostgres({ databaseUrl }: Config): void {
+  if (databaseUrl === undefined) return
+  throw new StartError(
+    'The database is a PostgreSQL: back it up with pg_dump and put it back with pg_restore, as docs/operations.md says. Nothing was changed.',
+  )
 }
 
 /** What a restore did to an installation. */
@@ -55,6 +64,7 @@ export async function restoreInstallation(
 }
 
 async function putInPlace(config: Config, file: string, seams: Seams): Promise<Restored> {
+  refusePostgres(config)
   try {
     await prepareDataDir(config.dataDir)
     const masterKeys = await knownMasterKeys(config)
@@ -68,7 +78,7 @@ async function putInPlace(config: Config, file: string, seams: Seams): Promise<R
       now: seams.now,
     })
   } catch (error) {
-    if (!(error instanceof SealError)) throw toStartError(error, config.dataDir)
+    if (!(error instanceof SealError)) throw toStartError(error, config)
     const message = `${file} is sealed under another master key. Put that one behind the present one: MASTER_KEY=present,other. Nothing was changed.`
     throw new StartError(message, { cause: error })
   }
@@ -108,7 +118,7 @@ export async function rotateMasterKey(config: Config, seams: Seams): Promise<Mas
     await changeGeneratedKey(store, dataDir, seams)
     return 'generated'
   } catch (error) {
-    throw toStartError(error, dataDir)
+    throw toStartError(error, config)
   } finally {
     await close()
   }

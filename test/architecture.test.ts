@@ -53,6 +53,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'node:sqlite',
       'node:timers/promises',
       'node:url',
+      'pg',
       'zod',
     ],
   },

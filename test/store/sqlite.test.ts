@@ -13,7 +13,7 @@ storeContract('SQLite', async (t) => {
   const path = join(await temporaryFolder(t), 'jeton.db')
   const opened: Store[] = []
   t.after(() => Promise.all(opened.map((store) => store.close())))
-  return () => {
+  return async () => {
     const store = openSqlite(path)
     opened.push(store)
     return store
