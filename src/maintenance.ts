@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { type Config, StartError } from './config.ts'
 import { databasePath, knownMasterKeys, openExisting, refuseAbsent, toStartError } from './installation.ts'
 import { resealDataKey } from './keys/data-key.ts'
@@ -9,6 +10,7 @@ import type { SigningKeyState } from './keys/signing-key-rotation.ts'
 import type { Seams } from './seams.ts'
 import { backUp } from './store/backup.ts'
 import { type Hold, holdShared } from './store/hold.ts'
+import { type Moved, moveToPostgres } from './store/move.ts'
 import { type Restored, restore } from './store/restore.ts'
 
 /**
@@ -91,6 +93,22 @@ async function renew(config: Config, seams: Seams): Promise<readonly SigningKeyS
     return await renewSigningKeys({ store, signingKeyRotation, seams })
   } finally {
     await close()
+  }
+}
+
+/**
+ * Moves an installation from its embedded database to an empty PostgreSQL, whole or not at all. The embedded one stays as
+ * it is.
+ *
+ * @param from the data folder, or the file of a database or of a backup
+ * @throws StartError when it cannot be done; nothing was changed then, unless the message says that it may have been
+ */
+export async function moveInstallation(from: string, databaseUrl: string): Promise<Moved> {
+  try {
+    const isFolder = statSync(from, { throwIfNoEntry: false })?.isDirectory() ?? false
+    return await moveToPostgres(isFolder ? databasePath({ dataDir: from }) : from, databaseUrl)
+  } catch (error) {
+    throw toStartError(error, { dataDir: from, databaseUrl })
   }
 }
 

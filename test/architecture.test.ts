@@ -48,6 +48,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: [
       'kysely',
       'kysely/migration',
+      'node:crypto',
       'node:fs',
       'node:path',
       'node:sqlite',
@@ -158,7 +159,10 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['config.ts', 'config-files.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
-  'maintenance.ts': { rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'], packages: [] },
+  'maintenance.ts': {
+    rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
+    packages: ['node:fs'],
+  },
   'main.ts': {
     rooms: [
       'compose.ts',

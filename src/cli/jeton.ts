@@ -9,6 +9,7 @@ import { environmentCommands } from './environments.ts'
 import { UsageError } from './input.ts'
 import { keyCommands } from './keys.ts'
 import { masterKeyCommands } from './master-key.ts'
+import { migrateStoreCommand } from './migrate-store.ts'
 import { outliveReaders, redact } from './output.ts'
 import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
@@ -30,6 +31,7 @@ createTokenCommand(program)
 tokenCommands(program)
 backupCommands(program)
 masterKeyCommands(program)
+migrateStoreCommand(program)
 doctorCommand(program)
 
 outliveReaders()

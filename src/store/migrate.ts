@@ -21,11 +21,15 @@ export async function migrate<Schema>(
   await db.transaction().execute(async (transaction) => {
     await takeLock?.(transaction)
     // Another process, of another version even, may have been first.
-    if (isComplete(await refuseNewer(transaction))) return
-    const provider = { getMigrations: async () => migrations }
-    const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest()
-    if (error !== undefined) throw error
+    if (!isComplete(await refuseNewer(transaction))) await migrateWithin(transaction)
   })
+}
+
+/** Runs every missing migration in a transaction of the caller's. */
+export async function migrateWithin<Schema>(transaction: Kysely<Schema>): Promise<void> {
+  const provider = { getMigrations: async () => migrations }
+  const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest()
+  if (error !== undefined) throw error
 }
 
 /**

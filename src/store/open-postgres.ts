@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { conflict, createKyselyStore } from './kysely-store.ts'
 import { migrate } from './migrate.ts'
-import { atStart, dialectFor, MOVING, SERVING, withPostgres } from './postgres-database.ts'
+import { atStart, dialectFor, MOVING, type PostgresUse, SERVING, withPostgres } from './postgres-database.ts'
 import { isUniqueViolation } from './postgres-errors.ts'
 import { askServer } from './postgres-server.ts'
 import { readPostgresUrl } from './postgres-url.ts'
@@ -16,14 +16,15 @@ const MIGRATION_LOCK = 0x6a65746f6e
 /**
  * Opens a PostgreSQL database.
  *
+ * @param use how long changes and statements may take
  * @throws StoreError with one line, without the password, when it cannot be used
  */
-export async function openPostgres(url: string): Promise<Store> {
+export async function openPostgres(url: string, use: PostgresUse = SERVING): Promise<Store> {
   const address = readPostgresUrl(url)
-  await withPostgres(address, SERVING, (db) => askServer(db, address))
+  await withPostgres(address, use, (db) => askServer(db, address))
   const store = createKyselyStore({
-    writes: dialectFor(address, SERVING),
-    reads: dialectFor(address, { ...SERVING, connections: READING_CONNECTIONS }),
+    writes: dialectFor(address, use),
+    reads: dialectFor(address, { ...use, connections: READING_CONNECTIONS }),
     explain: (error) => (isUniqueViolation(error) ? conflict(error) : error),
   })
   return {

@@ -1,6 +1,6 @@
 import type { CompiledQuery, DatabaseConnection, Driver } from 'kysely'
 import type { Pool, PoolClient, QueryResult } from 'pg'
-import { losesConnection, toUnavailable, toUncertain } from './postgres-errors.ts'
+import { isAftermath, losesConnection, toUnavailable, toUncertain } from './postgres-errors.ts'
 
 /** A connection while somebody has it. */
 interface Lease {
@@ -9,6 +9,8 @@ interface Lease {
   readonly waitsUntil: number
   /** Whether it is to be given up: what the server made of the last statement, or whether it lives, is unknown. */
   isLost: boolean
+  /** What failed first on it. */
+  failure: unknown
 }
 
 /** How long a transaction may do nothing before the server ends it, since everybody else waits for its lock. */
@@ -37,7 +39,7 @@ export function createPostgresDriver(pool: Pool, patienceMs: number): Driver {
     const client = await pool.connect().catch((error: unknown) => {
       throw toUnavailable(error)
     })
-    const lease: Lease = { client, waitsUntil, isLost: false }
+    const lease: Lease = { client, waitsUntil, isLost: false, failure: undefined }
     const connection = connectionOf(lease)
     leases.set(connection, lease)
     return connection
@@ -99,10 +101,10 @@ function connectionOf(lease: Lease): DatabaseConnection {
   }
 }
 
-// Both databases' drivers make U+FFFD of half a surrogate pair, which is in no text of ours. PostgreSQL takes no NUL
-// either, which an id in a path may hold; what is written was checked for it long before.
+// PostgreSQL takes no NUL, which an id in a path may hold. What is written was checked for control characters long before,
+// so that this one is in no text of ours and stands before all of them, as a NUL does.
 function toSql(value: unknown): unknown {
-  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value
+  return typeof value === 'string' ? value.replaceAll('\0', '\u0001') : value
 }
 
 async function run(lease: Lease, sql: string, values?: unknown[]): Promise<QueryResult> {
@@ -110,6 +112,8 @@ async function run(lease: Lease, sql: string, values?: unknown[]): Promise<Query
     return await lease.client.query(sql, values)
   } catch (error) {
     lease.isLost ||= losesConnection(error)
-    throw toUnavailable(error)
+    // Kysely's migrator looks around behind a failure, and would report what came of that.
+    if (!isAftermath(error)) lease.failure ??= error
+    throw toUnavailable(lease.failure ?? error)
   }
 }

@@ -13,8 +13,15 @@ const TAKEN_AWAY = ['42501', '42P01']
 /** The connection has ended, or leads to a server that takes no changes any more: another one may lead to a better one. */
 const CONNECTION_LOST = /^(08|57P|58|XX|25P03|25P04|25006)/
 
+const AFTER_A_FAILURE = '25P02'
+
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === UNIQUE_VIOLATION
+}
+
+/** Whether an error only says that an earlier statement of the same transaction has failed. */
+export function isAftermath(error: unknown): boolean {
+  return codeOf(error) === AFTER_A_FAILURE
 }
 
 /** Whether a connection that gave this error is to be given up. */
@@ -34,15 +41,16 @@ export function toUnavailable(error: unknown): unknown {
   return new JetonError('store_unavailable', message, { retryAfterSeconds: 1, cause: error })
 }
 
+const UNCERTAIN =
+  'The database went away while this change was being written. It may have been made: look before you try again.'
+
 /**
  * What an error of `commit` says. PostgreSQL may have written the change and lost its answer, so that only an answer
  * that comes over a living connection says that it has not.
  */
 export function toUncertain(error: unknown): unknown {
   if (!losesConnection(error)) return toUnavailable(error)
-  const message =
-    'The database went away while this change was being written. It may have been made: look before you try again.'
-  return new JetonError('store_unavailable', message, { cause: error })
+  return new JetonError('store_unavailable', UNCERTAIN, { cause: error })
 }
 
 /** Why a start cannot use the database, in one line. */
@@ -50,9 +58,9 @@ export function toStoreError(error: unknown, name: string): unknown {
   const cause = error instanceof JetonError ? error.cause : error
   const isFault = error instanceof JetonError || codeOf(cause) !== undefined
   if (!isFault || !(cause instanceof Error)) return error
-  const hint = hintOf(cause)
-  const message = `The database ${name} cannot be used: ${reasonOf(cause)}.${hint === undefined ? '' : ` ${hint}`} Nothing was changed.`
-  return new StoreError(message, { cause })
+  const sentences = [`The database ${name} cannot be used: ${reasonOf(cause)}.`, hintOf(cause)]
+  const end = error instanceof JetonError && error.message === UNCERTAIN ? UNCERTAIN : 'Nothing was changed.'
+  return new StoreError([...sentences, end].filter((sentence) => sentence !== undefined).join(' '), { cause })
 }
 
 function reasonOf(error: Error): string {

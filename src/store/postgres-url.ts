@@ -101,7 +101,7 @@ function decode(text: string): string {
 }
 
 function fault(what: string): StoreError {
-  return new StoreError(`DATABASE_URL ${what}. Nothing was changed.`)
+  return new StoreError(`The URL of the database ${what}. Nothing was changed.`)
 }
 
 function printable(text: string): string {

@@ -15,8 +15,8 @@ export interface Postgres {
   readonly url: string
   /** Makes an empty schema, and gives a URL that leads there: a database for one test alone. */
   schema(): Promise<string>
-  /** Runs one statement, as the URL's own user. */
-  query(text: string): Promise<readonly Record<string, unknown>[]>
+  /** Runs one statement, in the schema of a URL or else where the server's own leads. */
+  query(text: string, url?: string): Promise<readonly Record<string, unknown>[]>
 }
 
 /** One of our own, which can be stopped and started. */
@@ -74,7 +74,7 @@ export function usePostgres(): Postgres {
       return running().url
     },
     schema: () => running().schema(),
-    query: (text) => running().query(text),
+    query: (text, there) => running().query(text, there),
   }
 }
 
@@ -152,7 +152,7 @@ function clientsOf(url: string, made: string[]): Postgres {
       await ask(url, `create schema ${name}`)
       return `${url}${url.includes('?') ? '&' : '?'}options=-c%20search_path%3D${name}`
     },
-    query: (text) => ask(url, text),
+    query: (text, there = url) => ask(there, text),
   }
 }
 

@@ -11,11 +11,12 @@ storeContract(
     const url = await postgres.schema()
     const opened: Store[] = []
     t.after(() => Promise.all(opened.map((store) => store.close())))
-    return async () => {
+    const handle = async () => {
       const store = await openPostgres(url)
       opened.push(store)
       return store
     }
+    return { handle, run: (statement) => postgres.query(statement, url) }
   },
   { skip: withoutPostgres },
 )

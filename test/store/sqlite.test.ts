@@ -13,11 +13,17 @@ storeContract('SQLite', async (t) => {
   const path = join(await temporaryFolder(t), 'jeton.db')
   const opened: Store[] = []
   t.after(() => Promise.all(opened.map((store) => store.close())))
-  return async () => {
+  const handle = async () => {
     const store = openSqlite(path)
     opened.push(store)
     return store
   }
+  const run = async (statement: string) => {
+    const database = new DatabaseSync(path)
+    database.exec(statement)
+    database.close()
+  }
+  return { handle, run }
 })
 
 describe('the embedded database', () => {
