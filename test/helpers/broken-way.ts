@@ -10,6 +10,7 @@ export async function brokenWay(
   t: TestContext,
   url: string,
   cut: (sent: string) => boolean,
+  host = '127.0.0.1',
 ): Promise<string> {
   const there = new URL(url)
   const sockets = new Set<Socket>()
@@ -33,7 +34,7 @@ export async function brokenWay(
       one.on('close', () => other.destroy())
     }
   })
-  way.listen(0, '127.0.0.1')
+  way.listen(0, host)
   await once(way, 'listening')
   t.after(() => {
     for (const socket of sockets) socket.destroy()
@@ -41,5 +42,5 @@ export async function brokenWay(
   })
   const address = way.address()
   if (address === null || typeof address === 'string') throw new Error('No port was given')
-  return Object.assign(new URL(url), { port: address.port }).href
+  return Object.assign(new URL(url), { hostname: host, port: address.port }).href
 }

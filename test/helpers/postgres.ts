@@ -27,6 +27,8 @@ export interface OwnPostgres extends Postgres {
   start(): Promise<void>
   /** Lets it hang, and go on. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  /** Lets it speak TLS, with a certificate and its key. */
+  encrypt(files: { readonly cert: string; readonly key: string }): Promise<void>
   /** Ends it for good, and removes its data. */
   end(): Promise<void>
 }
@@ -90,7 +92,7 @@ export async function startPostgres(): Promise<OwnPostgres> {
   const url = `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`
   let keeper: ChildProcess | undefined
   await start()
-  return { ...clientsOf(url, []), stop, start, signal, end }
+  return { ...clientsOf(url, []), stop, start, signal, encrypt, end }
 
   async function start(): Promise<void> {
     // Nothing here has to outlive a loss of power, and every sync costs.
@@ -132,15 +134,24 @@ export async function startPostgres(): Promise<OwnPostgres> {
     for (const pid of [postmaster, ...stdout.split('\n').map(Number)]) if (pid > 0) process.kill(pid, name)
   }
 
+  async function encrypt({ cert, key }: { readonly cert: string; readonly key: string }): Promise<void> {
+    for (const [name, from] of [
+      ['server.crt', cert],
+      ['server.key', key],
+    ] as const) {
+      const path = join(data, name)
+      writeFileSync(path, readFileSync(from), { mode: 0o600 })
+      if (user.uid !== undefined && user.gid !== undefined) chownSync(path, user.uid, user.gid)
+    }
+    await ask(url, 'alter system set ssl = on')
+    await stop()
+    await start()
+  }
+
   async function end(): Promise<void> {
     await stop('immediate')
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   }
-}
-
-/** A URL of the same server with another user, password, host, port or database. */
-export function otherwise(url: string, parts: Partial<Record<'username' | 'password' | 'pathname', string>>) {
-  return Object.assign(new URL(url), parts).href
 }
 
 function clientsOf(url: string, made: string[]): Postgres {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { openPostgres } from '../../src/store/open-postgres.ts'
 import { SERVING } from '../../src/store/postgres-database.ts'
@@ -270,6 +271,36 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
       await assert.rejects(changed(), UNAVAILABLE)
       await assert.rejects(changed(), UNAVAILABLE)
       assert.equal((await changesSince(store, 0).catch(() => changesSince(store, 0))).revision, 1)
+    })
+
+    it('speaks TLS, and is believed only with a certificate that is its own', async (t) => {
+      const file = (name: string) => join(import.meta.dirname, `../fixtures/localhost-${name}.pem`)
+      await postgres.encrypt({ cert: file('cert'), key: file('key') })
+      const url = await postgres.schema()
+      const trusted = `sslrootcert=${encodeURIComponent(file('cert'))}`
+      const isEncrypted = async (parameters: string) => {
+        const store = await opened(t, `${url}&${parameters}`)
+        await store.change(async () => undefined)
+        const rows = await postgres.query(
+          "select bool_and(ssl) as all from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'jeton'",
+        )
+        await store.close()
+        return rows[0]?.all
+      }
+      assert.equal(await isEncrypted('sslmode=no-verify'), true)
+      for (const mode of ['require', 'verify-ca', 'verify-full']) {
+        assert.equal(await isEncrypted(`sslmode=${mode}&${trusted}`), true)
+        await assert.rejects(openPostgres(`${url}&sslmode=${mode}`), {
+          name: 'StoreError',
+          message: /self.signed certificate.*sslrootcert/,
+        })
+      }
+      // Its certificate names localhost and 127.0.0.1.
+      const way = await brokenWay(t, url, () => false, '127.0.0.2')
+      await assert.rejects(openPostgres(`${way}&sslmode=verify-full&${trusted}`), {
+        name: 'StoreError',
+        message: /127\.0\.0\.2.*altnames/,
+      })
     })
 
     it('leaves nothing of a change whose work goes on behind a refused statement', async (t) => {
