@@ -112,12 +112,36 @@ export function readConfig(env: Given = process.env, now = Date.now()): Config {
   throw new StartError(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`)
 }
 
+/**
+ * The PostgreSQL that an argument names or, without one, the environment variables.
+ *
+ * @throws StartError that repeats nothing of it
+ */
+export function readDatabaseUrl(argument: string | undefined, env: Given = process.env): string {
+  const faults: string[] = []
+  const { DATABASE_URL, DATABASE_URL_FILE } = env
+  const set = Object.fromEntries(
+    Object.entries({ DATABASE_URL, DATABASE_URL_FILE }).filter(([, value]) => value !== ''),
+  )
+  const given: Given = argument === undefined ? { ...set, ...readSecretFiles(set, faults) } : {}
+  const text = argument ?? given.DATABASE_URL
+  if (text === undefined && faults.length === 0) faults.push('DATABASE_URL is not set, and no URL was given')
+  const found = databaseUrl.safeParse(text)
+  if (found.success && faults.length === 0) return found.data
+  const [fault = `The URL of the database ${found.error?.issues[0]?.message}`] = faults
+  throw new StartError(`${fault}. Nothing was changed.`)
+}
+
 /** What the environment variables say, with whatever is wrong about them. */
 export interface ConfigReport {
   /** `undefined` when there are faults. */
   readonly config: Config | undefined
   readonly faults: readonly string[]
   readonly dataDir: string
+  /** Whether neither a PostgreSQL nor a file with its URL is named. */
+  readonly isEmbedded: boolean
+  /** As in `Config`; `undefined` as well when what is given is no URL. */
+  readonly databaseUrl: string | undefined
   /** As in `Config`; `undefined` when what is given is no master key. */
   readonly masterKeys: readonly Uint8Array[] | undefined
   readonly tls: Tls | undefined
@@ -134,12 +158,14 @@ export function checkConfig(env: Given = process.env, now = Date.now()): ConfigR
   for (const issue of found.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`)
   const tls = readTls(set.TLS_CERT_FILE, set.TLS_KEY_FILE, now, faults)
   if (given.NODE_ENV === 'production') faults.push(...faultsInProduction(given))
-  const { DATA_DIR, MASTER_KEY } = environmentVariables.shape
+  const { DATA_DIR, DATABASE_URL, MASTER_KEY } = environmentVariables.shape
   const generated = given.MASTER_KEY === undefined && set.MASTER_KEY_FILE === undefined
   return {
     config: found.data === undefined || faults.length > 0 ? undefined : toConfig(found.data, tls),
     faults,
     dataDir: DATA_DIR.parse(given.DATA_DIR),
+    isEmbedded: given.DATABASE_URL === undefined && set.DATABASE_URL_FILE === undefined,
+    databaseUrl: DATABASE_URL.safeParse(given.DATABASE_URL).data,
     masterKeys: generated ? [] : MASTER_KEY.safeParse(given.MASTER_KEY).data,
     tls,
   }

@@ -7,6 +7,7 @@ import { databasePath, knownMasterKeys } from './installation.ts'
 import { masterKeyOf } from './keys/data-key.ts'
 import type { Seams } from './seams.ts'
 import { type Inspection, inspect } from './store/inspect.ts'
+import { inspectPostgres, type PostgresInspection } from './store/inspect-postgres.ts'
 import { StoreError } from './store/migrate.ts'
 
 /** One thing that was looked at. */
@@ -28,8 +29,7 @@ const CERTIFICATE_TOLERANCE_MS = 14 * 86_400_000
 /** Looks at everything that a start depends on. It changes nothing, and goes on where something is wrong. */
 export async function examine(seams: Seams): Promise<Check[]> {
   const report = checkConfig()
-  const path = databasePath(report)
-  const { checks, inspection } = examineDatabase(path)
+  const { checks, inspection } = await examineDatabase(report, seams)
   return [
     ...examineConfig(report),
     ...examineFolder(report.dataDir),
@@ -73,7 +73,44 @@ function examineModes(dataDir: string): Check[] {
   })
 }
 
-function examineDatabase(path: string): { checks: Check[]; inspection: Inspection | undefined } {
+interface Examined {
+  readonly checks: Check[]
+  readonly inspection: Inspection | undefined
+}
+
+async function examineDatabase(report: ConfigReport, { now }: Seams): Promise<Examined> {
+  if (report.isEmbedded) return examineFile(databasePath(report))
+  // What is wrong with the URL itself, the configuration's own check has said.
+  if (report.databaseUrl === undefined) return { inspection: undefined, checks: [] }
+  try {
+    const inspection = await inspectPostgres(report.databaseUrl)
+    return { inspection, checks: checksOf(inspection, now()) }
+  } catch (error) {
+    const how = 'see to it that PostgreSQL runs and lets this user in; DATABASE_URL says where it is'
+    const what = error instanceof StoreError ? error.message : `it cannot be read: ${reasonOf(error)}`
+    return { inspection: undefined, checks: [mend(what, how)] }
+  }
+}
+
+function checksOf({ address, server, sealedDataKey }: PostgresInspection, now: number): Check[] {
+  const what = `the database ${address.name} (PostgreSQL ${server.version}, schema ${server.schema})`
+  const apart = Math.round(Math.abs(now - server.now) / 1000)
+  return [
+    sealedDataKey === undefined
+      ? mend(`${what} holds no Jeton yet`, 'start Jeton once, or `jeton migrate-store` one into it')
+      : ok(`${what} can be read`),
+    address.isEncrypted || !address.isRemote
+      ? ok('the way to the database is encrypted, or on this machine')
+      : ok(
+          'the way to the database is not encrypted; outside a network of your own, use sslmode=verify-full',
+        ),
+    apart * 1000 <= CLOCK_TOLERANCE_MS
+      ? ok('the clock agrees with the database’s')
+      : mend(`the clock and the database’s are ${apart} s apart`, 'let both machines follow a time server'),
+  ]
+}
+
+function examineFile(path: string): Examined {
   try {
     return { inspection: inspect(path), checks: [ok(`the database ${path} is whole`)] }
   } catch (error) {

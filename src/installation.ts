@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type Config, StartError } from './config.ts'
+import { JetonError } from './domain/errors.ts'
 import { openDataKey } from './keys/data-key.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
 import { createKeyLives, type KeyLives } from './keys/key-lives.ts'
@@ -11,6 +12,7 @@ import { createSigningKeyRotation, type SigningKeyRotation } from './keys/signin
 import type { Seams } from './seams.ts'
 import { holdShared } from './store/hold.ts'
 import { StoreError } from './store/migrate.ts'
+import { openPostgres } from './store/open-postgres.ts'
 import { openSqlite } from './store/open-sqlite.ts'
 import type { Store } from './store/store.ts'
 
@@ -31,22 +33,17 @@ export interface Installation {
  * @throws StartError when it cannot be used; nothing was changed then
  */
 export async function openInstallation(config: Config, seams: Seams): Promise<Installation> {
-  try {
-    await prepareDataDir(config.dataDir)
-    return await openStore(config, seams)
-  } catch (error) {
-    throw toStartError(error, config.dataDir)
-  }
+  return await open(config, seams, { mayBegin: true })
 }
 
 /**
- * Opens a store that is there, where a mistyped folder must not become a new installation.
+ * Opens a store that is there, where a mistyped folder or URL must not become a new installation.
  *
  * @throws StartError when there is none, or when it cannot be used; nothing was changed then
  */
 export async function openExisting(config: Config, seams: Seams): Promise<Installation> {
-  refuseAbsent(config)
-  return await openInstallation(config, seams)
+  if (config.databaseUrl === undefined) refuseAbsent(config)
+  return await open(config, seams, { mayBegin: false })
 }
 
 /** @throws StartError when there is no database in the data folder */
@@ -63,13 +60,28 @@ function isThere(path: string, dataDir: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined
   } catch (error) {
-    throw toStartError(error, dataDir)
+    throw toStartError(error, { dataDir, databaseUrl: undefined })
   }
 }
 
-async function openStore(config: Config, seams: Seams): Promise<Installation> {
-  const store = openHeld(databasePath(config))
+interface Opening {
+  readonly mayBegin: boolean
+}
+
+async function open(config: Config, seams: Seams, opening: Opening): Promise<Installation> {
   try {
+    await prepareDataDir(config.dataDir)
+    return await openServices(config, seams, opening)
+  } catch (error) {
+    throw toStartError(error, config)
+  }
+}
+
+async function openServices(config: Config, seams: Seams, { mayBegin }: Opening): Promise<Installation> {
+  const { databaseUrl } = config
+  const store = databaseUrl === undefined ? openHeld(databasePath(config)) : await openPostgres(databaseUrl)
+  try {
+    if (!mayBegin && databaseUrl !== undefined) await refuseEmpty(store)
     const sealer = await openSealer(config, store, seams)
     const environments = createEnvironments({ store, sealer, seams })
     const keyLives = createKeyLives({ store, sealer, seams })
@@ -82,6 +94,13 @@ async function openStore(config: Config, seams: Seams): Promise<Installation> {
     await store.close()
     throw error
   }
+}
+
+async function refuseEmpty(store: Store): Promise<void> {
+  if ((await store.sealedDataKey()) !== undefined) return
+  throw new StartError(
+    'There is no Jeton in the database that DATABASE_URL names: set it to where yours is, or begin one with `jeton environments create`. Nothing was changed.',
+  )
 }
 
 // The key in the data folder may change between the look at it and the look at the database; then it is another one
@@ -130,7 +149,7 @@ async function findMasterKeys(config: Config, store: Store, seams: Seams): Promi
   if (made.length > 0) return made
   // A new key would not open what is there: better to say that the old one is missing.
   throw new StartError(
-    `The database in ${dataDir} is sealed, and its master key is missing: set MASTER_KEY or put master.key back. Nothing was changed.`,
+    `${placeOf(config)} is sealed, and its master key is missing: set MASTER_KEY or put master.key ${config.databaseUrl === undefined ? 'back' : `into ${dataDir}`}. Nothing was changed.`,
   )
 }
 
@@ -143,15 +162,23 @@ export async function knownMasterKeys({
 }
 
 /** What an operator can mend becomes a StartError; the rest stays as it is. */
-export function toStartError(error: unknown, dataDir: string): unknown {
+export function toStartError(error: unknown, config: Pick<Config, 'dataDir' | 'databaseUrl'>): unknown {
   if (error instanceof SealError) {
-    const message = `MASTER_KEY (or master.key) does not open the database in ${dataDir}: it is sealed under another one. Nothing was changed.`
+    const place = placeOf(config).replace(/^The/, 'the')
+    const message = `MASTER_KEY (or master.key) does not open ${place}: it is sealed under another one. Nothing was changed.`
     return new StartError(message, { cause: error })
   }
   if (error instanceof MasterKeyError) return new StartError(error.message, { cause: error })
   if (error instanceof StoreError) return new StartError(error.message, { cause: error })
+  if (error instanceof JetonError && error.error === 'store_unavailable') {
+    return new StartError(error.message, { cause: error })
+  }
   if (error instanceof Error && 'syscall' in error) {
-    return new StartError(`DATA_DIR ${dataDir} cannot be used: ${error.message}`, { cause: error })
+    return new StartError(`DATA_DIR ${config.dataDir} cannot be used: ${error.message}`, { cause: error })
   }
   return error
+}
+
+function placeOf({ dataDir, databaseUrl }: Pick<Config, 'dataDir' | 'databaseUrl'>): string {
+  return databaseUrl === undefined ? `The database in ${dataDir}` : 'The database that DATABASE_URL names'
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { type Config, StartError } from './config.ts'
 import { databasePath, knownMasterKeys, openExisting, refuseAbsent, toStartError } from './installation.ts'
 import { resealDataKey } from './keys/data-key.ts'
@@ -9,6 +10,7 @@ import type { SigningKeyState } from './keys/signing-key-rotation.ts'
 import type { Seams } from './seams.ts'
 import { backUp } from './store/backup.ts'
 import { type Hold, holdShared } from './store/hold.ts'
+import { type Moved, moveToPostgres } from './store/move.ts'
 import { type Restored, restore } from './store/restore.ts'
 
 /**
@@ -21,6 +23,7 @@ export async function backUpInstallation(
   file: string,
   { force, seams }: { readonly force: boolean; readonly seams: Seams },
 ): Promise<void> {
+  refusePostgres(config)
   refuseAbsent(config)
   const mark = Buffer.from(seams.random(8)).toString('hex')
   let held: Hold | undefined
@@ -28,10 +31,18 @@ export async function backUpInstallation(
     held = holdShared(databasePath(config))
     await backUp(databasePath(config), file, { force, mark })
   } catch (error) {
-    throw toStartError(error, config.dataDir)
+    throw toStartError(error, config)
   } finally {
     held?.release()
   }
+}
+
+// What PostgreSQL keeps is put back by its own programs; docs/operations.md says how.
+function refusePostgres({ databaseUrl }: Config): void {
+  if (databaseUrl === undefined) return
+  throw new StartError(
+    'The database is a PostgreSQL: back it up with pg_dump and put it back with pg_restore, as docs/operations.md says. Nothing was changed.',
+  )
 }
 
 /** What a restore did to an installation. */
@@ -55,6 +66,7 @@ export async function restoreInstallation(
 }
 
 async function putInPlace(config: Config, file: string, seams: Seams): Promise<Restored> {
+  refusePostgres(config)
   try {
     await prepareDataDir(config.dataDir)
     const masterKeys = await knownMasterKeys(config)
@@ -68,7 +80,7 @@ async function putInPlace(config: Config, file: string, seams: Seams): Promise<R
       now: seams.now,
     })
   } catch (error) {
-    if (!(error instanceof SealError)) throw toStartError(error, config.dataDir)
+    if (!(error instanceof SealError)) throw toStartError(error, config)
     const message = `${file} is sealed under another master key. Put that one behind the present one: MASTER_KEY=present,other. Nothing was changed.`
     throw new StartError(message, { cause: error })
   }
@@ -81,6 +93,22 @@ async function renew(config: Config, seams: Seams): Promise<readonly SigningKeyS
     return await renewSigningKeys({ store, signingKeyRotation, seams })
   } finally {
     await close()
+  }
+}
+
+/**
+ * Moves an installation from its embedded database to an empty PostgreSQL, whole or not at all. The embedded one stays as
+ * it is.
+ *
+ * @param from the data folder, or the file of a database or of a backup
+ * @throws StartError when it cannot be done; nothing was changed then, unless the message says that it may have been
+ */
+export async function moveInstallation(from: string, databaseUrl: string): Promise<Moved> {
+  try {
+    const isFolder = statSync(from, { throwIfNoEntry: false })?.isDirectory() ?? false
+    return await moveToPostgres(isFolder ? databasePath({ dataDir: from }) : from, databaseUrl)
+  } catch (error) {
+    throw toStartError(error, { dataDir: from, databaseUrl })
   }
 }
 
@@ -108,7 +136,7 @@ export async function rotateMasterKey(config: Config, seams: Seams): Promise<Mas
     await changeGeneratedKey(store, dataDir, seams)
     return 'generated'
   } catch (error) {
-    throw toStartError(error, dataDir)
+    throw toStartError(error, config)
   } finally {
     await close()
   }

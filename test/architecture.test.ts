@@ -65,11 +65,13 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: [
       'kysely',
       'kysely/migration',
+      'node:crypto',
       'node:fs',
       'node:path',
       'node:sqlite',
       'node:timers/promises',
       'node:url',
+      'pg',
       'zod',
     ],
   },
@@ -186,7 +188,10 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['config.ts', 'config-files.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
-  'maintenance.ts': { rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'], packages: [] },
+  'maintenance.ts': {
+    rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
+    packages: ['node:fs'],
+  },
   'main.ts': {
     rooms: [
       'compose.ts',

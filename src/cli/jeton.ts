@@ -10,6 +10,7 @@ import { UsageError } from './input.ts'
 import { journalCommands } from './journal.ts'
 import { keyCommands } from './keys.ts'
 import { masterKeyCommands } from './master-key.ts'
+import { migrateStoreCommand } from './migrate-store.ts'
 import { outliveReaders, redact } from './output.ts'
 import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
@@ -31,6 +32,7 @@ createTokenCommand(program)
 tokenCommands(program)
 backupCommands(program)
 masterKeyCommands(program)
+migrateStoreCommand(program)
 doctorCommand(program)
 journalCommands(program)
 

@@ -95,7 +95,12 @@ export function createRevocations({ follower, seams }: RevocationsDeps): Revocat
     })
   }
 
-  function take({ revocations = [], environments = [] }: ChangedRows): void {
+  function take({ anew, revocations = [], environments = [] }: ChangedRows): void {
+    if (anew) {
+      // Their versions too, or readers of the feed that know of later ones would not be told of what comes next.
+      byEnvironment.clear()
+      archived.clear()
+    }
     for (const revocation of revocations) put(revocation)
     const changed = new Set(revocations.map(({ environmentId }) => environmentId))
     for (const { id, archivedAt } of environments) {

@@ -197,6 +197,7 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
   }
 
   function take(rows: ChangedRows): void {
+    if (rows.anew) forgetAll()
     for (const environment of rows.environments ?? []) environments.set(environment.id, environment)
     for (const key of rows.apiKeys ?? []) {
       const environmentId = environments.get(key.environmentId)?.id ?? key.environmentId
@@ -205,6 +206,13 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     }
     for (const key of rows.signingKeys ?? []) signers.put(key)
     if (rows.adminKeys !== undefined) storedAdmins = rows.adminKeys.map(({ digest }) => digest)
+  }
+
+  function forgetAll(): void {
+    environments.clear()
+    keysByDigest.clear()
+    localKeys.clear()
+    signers.clear()
   }
 
   function publicKeys(environmentId: string): readonly PublicJwk[] | undefined {

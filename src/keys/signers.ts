@@ -20,6 +20,8 @@ export interface PublicJwk {
 export interface Signers {
   /** Takes a key in, or its newer state. */
   put(key: SigningKey): void
+  /** Forgets every key. */
+  clear(): void
   /** What signs a format's tokens at `now`; `undefined` when no key may. */
   signerFor(environmentId: string, asked: Asked, now: number): Signer | undefined
   /** What verifies the tokens that name this `kid`; `undefined` when no key of the environment has it any more. */
@@ -55,7 +57,7 @@ export function createSigners(sealer: Sealer): Signers {
   const verifiers = new WeakMap<SigningKey, Verifier>()
   const publicJwks = new WeakMap<SigningKey, PublicJwk>()
 
-  return { put, signerFor, verifierFor, publicKeys, canSign }
+  return { put, clear: () => rings.clear(), signerFor, verifierFor, publicKeys, canSign }
 
   function put(key: SigningKey): void {
     const others = keysOf(key.environmentId).filter((other) => other.kid !== key.kid)

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import { apiKeyFromRow, type Schema } from './rows.ts'
 import type { ApiKey, KeyPage } from './store.ts'
+import { takeWriteLock } from './write-lock.ts'
 
 /** How many rows one transaction touches: few enough that it holds neither the event loop nor other writers for long. */
 const USES_AT_ONCE = 500
@@ -79,12 +80,13 @@ export async function noteUses(db: Kysely<Schema>, uses: ReadonlyMap<string, num
 
 // A transaction of its own, since only the beginning of one waits for other processes (open-sqlite.ts).
 async function noteSome(db: Kysely<Schema>, ids: readonly string[], lastUsedAt: number): Promise<void> {
-  await db.transaction().execute((transaction) =>
-    transaction
+  await db.transaction().execute(async (transaction) => {
+    await takeWriteLock(transaction)
+    await transaction
       .updateTable('apiKey')
       .set({ lastUsedAt })
       .where('id', 'in', ids)
       .where((row) => row.or([row('lastUsedAt', 'is', null), row('lastUsedAt', '<', lastUsedAt)]))
-      .execute(),
-  )
+      .execute()
+  })
 }

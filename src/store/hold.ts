@@ -4,7 +4,8 @@ import { createPrivateFile } from './files.ts'
 import { StoreError } from './migrate.ts'
 import { isBusy } from './open-sqlite.ts'
 
-const FILE_NAME = 'jeton.lock'
+/** Lies beside a database that was opened. */
+export const FILE_NAME = 'jeton.lock'
 
 const TAKE_ALONE = 'pragma journal_mode = memory; begin exclusive'
 

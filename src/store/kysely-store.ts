@@ -15,6 +15,7 @@ import {
   signingKeyToRow,
 } from './rows.ts'
 import type { ChangeSet, KeyPage, Store } from './store.ts'
+import { takeWriteLock } from './write-lock.ts'
 
 const ONLY_ROW = 1
 
@@ -22,12 +23,17 @@ interface KyselyStoreDeps {
   readonly writes: Dialect
   /** A connection for reads alone, which then wait for no change; left out, they share the other one. */
   readonly reads?: Dialect | undefined
-  /** Whether a driver's error says that a unique value is there already. */
-  readonly isUniqueViolation: (error: unknown) => boolean
+  /** What an error of the driver's means, where whoever called can do something about it; or the error itself. */
+  readonly explain: (error: unknown) => unknown
+}
+
+/** What a unique value that is there already means to whoever wanted to write it. */
+export function conflict(cause: unknown): JetonError {
+  return new JetonError('conflict', 'Something with this name or identity is there already.', { cause })
 }
 
 /** The store over any database that Kysely speaks to. */
-export function createKyselyStore({ writes, reads, isUniqueViolation }: KyselyStoreDeps): Store {
+export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): Store {
   const db = kyselyOver(writes)
   const reader = reads === undefined ? db : kyselyOver(reads)
 
@@ -43,7 +49,7 @@ export function createKyselyStore({ writes, reads, isUniqueViolation }: KyselySt
     findEnvironment,
     findApiKey: (id) => apiKeyOf(reader, id),
     listApiKeysOf: (environmentId, createdAt) => apiKeysMadeAt(reader, environmentId, createdAt),
-    noteUses: (uses) => noteUses(db, uses),
+    noteUses: (uses) => explained(() => noteUses(db, uses)),
     close,
   }
 
@@ -59,7 +65,8 @@ export function createKyselyStore({ writes, reads, isUniqueViolation }: KyselySt
   }
 
   async function changeDataKey(work: (sealed: Uint8Array) => Promise<Uint8Array>) {
-    await db.transaction().execute(async (transaction) => {
+    await inTransaction(async (transaction) => {
+      await takeWriteLock(transaction)
       const row = await transaction.selectFrom('dataKey').select('sealed').executeTakeFirstOrThrow()
       const sealed = Buffer.from(await work(Buffer.from(row.sealed, 'base64url'))).toString('base64url')
       if (sealed !== row.sealed) await transaction.updateTable('dataKey').set({ sealed }).execute()
@@ -71,21 +78,27 @@ export function createKyselyStore({ writes, reads, isUniqueViolation }: KyselySt
   }
 
   async function change<T>(work: (changes: ChangeSet) => Promise<T>): Promise<T> {
+    return await inTransaction(async (transaction) => {
+      // First of all: the row stays locked until the commit, so that changes come one after another.
+      const revised = await transaction
+        .updateTable('revision')
+        .set((row) => ({ value: row('value', '+', 1) }))
+        .where('id', '=', ONLY_ROW)
+        .returning('value')
+        .executeTakeFirstOrThrow()
+      return await work(changeSet(transaction, revised.value))
+    })
+  }
+
+  function inTransaction<T>(work: (transaction: Transaction<Schema>) => Promise<T>): Promise<T> {
+    return explained(() => db.transaction().execute(work))
+  }
+
+  async function explained<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await db.transaction().execute(async (transaction) => {
-        const revised = await transaction
-          .updateTable('revision')
-          .set((row) => ({ value: row('value', '+', 1) }))
-          .where('id', '=', ONLY_ROW)
-          .returning('value')
-          .executeTakeFirstOrThrow()
-        return await work(changeSet(transaction, revised.value))
-      })
+      return await work()
     } catch (error) {
-      if (!isUniqueViolation(error)) throw error
-      throw new JetonError('conflict', 'Something with this name or identity is there already.', {
-        cause: error,
-      })
+      throw explain(error)
     }
   }
 
@@ -116,7 +129,8 @@ export function createKyselyStore({ writes, reads, isUniqueViolation }: KyselySt
   }
 }
 
-function kyselyOver(dialect: Dialect): Kysely<Schema> {
+/** Kysely as the store uses it: names of columns in camel case. */
+export function kyselyOver(dialect: Dialect): Kysely<Schema> {
   return new Kysely<Schema>({ dialect, plugins: [new CamelCasePlugin()] })
 }
 

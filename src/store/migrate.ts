@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { migrations } from './migrations/migrations.ts'
 
@@ -10,16 +10,26 @@ export class StoreError extends Error {
 /**
  * Brings the database to this program's schema: every missing migration in one transaction, or none.
  *
+ * @param takeLock keeps others from doing the same until the transaction ends, where its beginning alone does not
  * @throws StoreError when the database has migrations that this program does not know; nothing is changed then
  */
-export async function migrate<Schema>(db: Kysely<Schema>): Promise<void> {
-  const applied = await refuseNewer(db)
-  if (applied.length === Object.keys(migrations).length) return
+export async function migrate<Schema>(
+  db: Kysely<Schema>,
+  takeLock?: (transaction: Transaction<Schema>) => Promise<void>,
+): Promise<void> {
+  if (isComplete(await refuseNewer(db))) return
   await db.transaction().execute(async (transaction) => {
-    const provider = { getMigrations: async () => migrations }
-    const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest()
-    if (error !== undefined) throw error
+    await takeLock?.(transaction)
+    // Another process, of another version even, may have been first.
+    if (!isComplete(await refuseNewer(transaction))) await migrateWithin(transaction)
   })
+}
+
+/** Runs every missing migration in a transaction of the caller's. */
+export async function migrateWithin<Schema>(transaction: Kysely<Schema>): Promise<void> {
+  const provider = { getMigrations: async () => migrations }
+  const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest()
+  if (error !== undefined) throw error
 }
 
 /**
@@ -41,6 +51,10 @@ export function refuseUnknown(applied: readonly string[]): void {
     `The database was written by a newer Jeton (it has ${unknown.join(', ')}, which this one does not know). ` +
       'Start that version, or restore a backup made by this one. Nothing was changed.',
   )
+}
+
+function isComplete(applied: readonly string[]): boolean {
+  return applied.length === Object.keys(migrations).length
 }
 
 /** Whether the database has a table of this name. */

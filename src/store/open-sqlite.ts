@@ -12,7 +12,7 @@ import {
 } from 'kysely'
 import { JetonError } from '../domain/errors.ts'
 import { createPrivateFile } from './files.ts'
-import { createKyselyStore } from './kysely-store.ts'
+import { conflict, createKyselyStore } from './kysely-store.ts'
 import { StoreError } from './migrate.ts'
 import type { Store } from './store.ts'
 import { createTurns, type Turns } from './turns.ts'
@@ -36,11 +36,11 @@ export function openSqlite(path: string, patienceMs = LOCK_PATIENCE_MS): Store {
     opened.unshift(writing)
     const writes = dialect(new ImmediateDriver(writing, patienceMs), new WritingAdapter())
     // A database in memory is its connection's alone.
-    if (path === ':memory:') return closing(createKyselyStore({ writes, isUniqueViolation }), opened)
+    if (path === ':memory:') return closing(createKyselyStore({ writes, explain }), opened)
     const reading = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
     opened.unshift(reading)
     const reads = dialect(new SqliteDriver({ database: asKyselyDatabase(reading) }), new SqliteAdapter())
-    return closing(createKyselyStore({ writes, reads, isUniqueViolation }), opened)
+    return closing(createKyselyStore({ writes, reads, explain }), opened)
   } catch (error) {
     closeAll(opened)
     const reason = error instanceof Error ? error.message : String(error)
@@ -105,12 +105,14 @@ function toSql(parameters: readonly unknown[]) {
 // read. Taking the write lock at once makes every transaction whole, and waiting for it here leaves the event
 // loop free. The wait for the connection, behind the transactions of this process, is a part of the same patience.
 class ImmediateDriver extends SqliteDriver {
+  readonly #database: DatabaseSync
   readonly #patienceMs: number
   readonly #turns: Turns
   #waitsUntil = 0
 
   constructor(database: DatabaseSync, patienceMs: number) {
     super({ database: asKyselyDatabase(database) })
+    this.#database = database
     this.#patienceMs = patienceMs
     this.#turns = createTurns(patienceMs, () => waitedTooLong(new Error('Other changes were in the way')))
   }
@@ -138,6 +140,23 @@ class ImmediateDriver extends SqliteDriver {
       }
     }
   }
+
+  // The disk may have taken the whole change before it failed, and a later start would find it there.
+  override async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await super.commitTransaction(connection)
+    } catch (cause) {
+      if (!isOf(cause, SQLITE_IOERR)) throw cause
+      const message =
+        'The disk failed while this change was being written. It may have been made: look before you try again.'
+      throw new JetonError('store_unavailable', message, { cause })
+    }
+  }
+
+  // A full disk or a failing one has ended the transaction already.
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#database.isTransaction) await super.rollbackTransaction(connection)
+  }
 }
 
 function waitedTooLong(cause: unknown): JetonError {
@@ -160,17 +179,34 @@ class WritingAdapter extends SqliteAdapter {
 
 // Result codes: https://sqlite.org/rescode.html
 const SQLITE_BUSY = 5
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_FULL = 13
+const SQLITE_CANTOPEN = 14
 const SQLITE_CONSTRAINT_PRIMARYKEY = 1555
 const SQLITE_CONSTRAINT_UNIQUE = 2067
 
 /** Whether SQLite says that another connection is in the way. */
 export function isBusy(error: unknown): boolean {
-  return (resultCodeOf(error) ?? 0) % 256 === SQLITE_BUSY
+  return isOf(error, SQLITE_BUSY)
 }
 
-function isUniqueViolation(error: unknown): boolean {
+/** What an error of SQLite's means to whoever wanted to change something. */
+export function explain(error: unknown): unknown {
   const code = resultCodeOf(error)
-  return code === SQLITE_CONSTRAINT_UNIQUE || code === SQLITE_CONSTRAINT_PRIMARYKEY
+  if (code === SQLITE_CONSTRAINT_UNIQUE || code === SQLITE_CONSTRAINT_PRIMARYKEY) return conflict(error)
+  const isDiskToBlame = [SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN].some((kind) =>
+    isOf(error, kind),
+  )
+  if (!isDiskToBlame) return error
+  const message =
+    'The disk of the database is full, or cannot be written to. This change was not made. Try again later.'
+  return new JetonError('store_unavailable', message, { retryAfterSeconds: 10, cause: error })
+}
+
+// The lowest byte is the kind of an error, what is above it says more of it.
+function isOf(error: unknown, kind: number): boolean {
+  return (resultCodeOf(error) ?? 0) % 256 === kind
 }
 
 function resultCodeOf(error: unknown): number | undefined {

@@ -13,9 +13,31 @@ export async function readChanges(
   since: number,
   take: (rows: ChangedRows) => void,
 ): Promise<number> {
-  // Read first: a change that lands in between is read now and, harmlessly, once more next time.
+  // Read first: a change that lands in between is read now and, harmlessly, once more next time. What a revision wrote
+  // can be seen by whoever sees the revision, since both are of one transaction, and so can what came before: PostgreSQL
+  // lets the next change go on from the revision's row only once others see this one.
   const { value } = await db.selectFrom('revision').select('value').executeTakeFirstOrThrow()
-  if (value === since) return value
+  if (value > since) await readSince(db, since, take)
+  if (value < since) {
+    const all: ChangedRows[] = []
+    await readSince(db, 0, (rows) => all.push(rows))
+    take({
+      anew: true,
+      environments: all.flatMap(({ environments = [] }) => environments),
+      apiKeys: all.flatMap(({ apiKeys = [] }) => apiKeys),
+      signingKeys: all.flatMap(({ signingKeys = [] }) => signingKeys),
+      revocations: all.flatMap(({ revocations = [] }) => revocations),
+      adminKeys: all.flatMap(({ adminKeys = [] }) => adminKeys),
+    })
+  }
+  return value
+}
+
+async function readSince(
+  db: Kysely<Schema>,
+  since: number,
+  take: (rows: ChangedRows) => void,
+): Promise<void> {
   for await (const rows of parts(db, 'environment', ['id'], since)) {
     take({ environments: z.array(environmentRow).parse(rows) })
   }
@@ -29,7 +51,6 @@ export async function readChanges(
     take({ revocations: z.array(revocationRow).parse(rows) })
   }
   take({ adminKeys: await db.selectFrom('adminKey').selectAll().execute() })
-  return value
 }
 
 type Row = Readonly<Record<string, unknown>>

@@ -109,6 +109,8 @@ export interface AdminKey {
 
 /** Some of the rows that came or changed after a revision, all of one kind. */
 export interface ChangedRows {
+  /** These are all the rows there are, of every kind: what was told before is over. */
+  readonly anew?: true
   readonly environments?: readonly Environment[]
   readonly apiKeys?: readonly ApiKey[]
   readonly signingKeys?: readonly SigningKey[]
@@ -186,7 +188,8 @@ export interface ChangeSet {
 /**
  * The durable truth about environments and keys. One contract, one implementation, any number of databases. What writes
  * waits for other writers for some seconds, and is refused with JetonError `store_unavailable` then, unchanged; what
- * only reads waits for none of them.
+ * only reads waits for none of them. The same error is thrown while the database is away, or its disk full. If that
+ * happens while a change is being written, it may have been made, and the message says so.
  */
 export interface Store {
   /**
@@ -214,6 +217,9 @@ export interface Store {
    * Hands every row that has a later revision than `since` to `take`, in parts that are small enough to leave the event
    * loop free: environments first, which the others refer to. A row that changes meanwhile may come now or next time.
    *
+   * A database that is at an earlier revision than `since` was put back to an earlier state. Everything is handed over
+   * then, at once and `anew`, since rows that were there are gone.
+   *
    * @param since 0 for everything
    * @returns the revision to go on from
    */
@@ -222,9 +228,9 @@ export interface Store {
   /** Environments in the order of their ids, after `cursor` if it is given. */
   listEnvironments(page?: { after?: string | undefined; limit: number }): Promise<readonly Environment[]>
   findApiKey(id: string): Promise<ApiKey | undefined>
-  /** Keys, oldest first: of one environment or of all, a page of them or all. */
   /** Those of an environment's keys that were made at this moment. */
   listApiKeysOf(environmentId: string, createdAt: number): Promise<readonly ApiKey[]>
+  /** Keys, oldest first: of one environment or of all, a page of them or all. */
   listApiKeys(environmentId: string | undefined, page?: KeyPage): Promise<readonly ApiKey[]>
   listSigningKeys(environmentId: string): Promise<readonly SigningKey[]>
   /**

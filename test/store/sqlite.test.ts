@@ -1,23 +1,33 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
-import { openSqlite } from '../../src/store/open-sqlite.ts'
+import { JetonError } from '../../src/domain/errors.ts'
+import { explain, openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { changesSince } from '../helpers/changes.ts'
-import { temporaryFolder } from '../helpers/process.ts'
+import { run, temporaryFolder } from '../helpers/process.ts'
 import { storeContract } from './contract.ts'
+
+const JETON = join(import.meta.dirname, '../../src/cli/jeton.ts')
 
 storeContract('SQLite', async (t) => {
   const path = join(await temporaryFolder(t), 'jeton.db')
   const opened: Store[] = []
   t.after(() => Promise.all(opened.map((store) => store.close())))
-  return () => {
+  const handle = async () => {
     const store = openSqlite(path)
     opened.push(store)
     return store
   }
+  const run = async (statement: string) => {
+    const database = new DatabaseSync(path)
+    database.exec(statement)
+    database.close()
+  }
+  return { handle, run }
 })
 
 describe('the embedded database', () => {
@@ -112,6 +122,41 @@ describe('the embedded database', () => {
     resolve()
     await slow
     assert.equal(await store.change(async ({ revision }) => revision), 2)
+  })
+
+  it('refuses changes as unavailable while the disk is full or not to be written to, and takes them afterwards', async (t) => {
+    const folder = await temporaryFolder(t)
+    const env = { DATA_DIR: folder }
+    assert.equal((await run('cli/jeton.ts', ['environments', 'create', 'One'], env)).code, 0)
+    // What the system lets a file grow to stands for what the disk has left: enough to open it, not to write a change.
+    const limited = spawnSync(
+      'sh',
+      ['-c', 'ulimit -f 68; exec "$@"', 'sh', process.execPath, JETON, 'environments', 'create', 'Two'],
+      {
+        env: { PATH: process.env.PATH, ...env },
+        encoding: 'utf8',
+      },
+    )
+    assert.match(limited.stderr, /^The disk .*(was not made|may have been made).*\n$/)
+    assert.equal(limited.status, 1)
+    assert.equal((await run('cli/jeton.ts', ['environments', 'create', 'Two'], env)).code, 0)
+    const path = join(folder, 'jeton.db')
+    const database = new DatabaseSync(path)
+    t.after(() => database.close())
+    database.exec(`pragma max_page_count = ${database.prepare('pragma page_count').get()?.page_count}`)
+    const fill = 'insert into admin_key values (hex(randomblob(9)), hex(zeroblob(100000)), 1)'
+    const readOnly = new DatabaseSync(path, { readOnly: true })
+    t.after(() => readOnly.close())
+    for (const failing of [database, readOnly]) {
+      let thrown: unknown
+      try {
+        failing.exec(fill)
+      } catch (error) {
+        thrown = explain(error)
+      }
+      assert.ok(thrown instanceof JetonError)
+      assert.deepEqual([thrown.error, thrown.retryAfterSeconds], ['store_unavailable', 10])
+    }
   })
 
   it('leaves one file behind when it is closed, whatever was done with it', async (t) => {
