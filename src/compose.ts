@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Config } from './config.ts'
+import { type Config, StartError } from './config.ts'
 import { createGate, type Gate } from './gate/gate.ts'
 import { createRevocations, type Revocations } from './gate/revocations.ts'
 import { createRevoke, type Revoke } from './gate/revoke.ts'
@@ -11,7 +11,10 @@ import { createFollower, type Follower } from './keys/follower.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
 import { createLastUses, type LastUses } from './keys/last-uses.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
+import type { Limiter, Sharing } from './limits/limiter.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
+import { openSharedLimiter } from './limits/open-shared.ts'
+import { RedisError } from './limits/redis-faults.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
@@ -29,6 +32,8 @@ export interface Services {
   readonly revoke: Revoke
   readonly journal: Journal
   readonly authFailures: AuthFailures
+  /** Where limits are counted; `undefined` when this process is to count alone. */
+  readonly sharing: Sharing | undefined
   readonly lastUses: LastUses
   readonly metrics: Metrics
   /** Stops following the store, and writes what was noted for it. */
@@ -54,7 +59,11 @@ export async function openGate(
   return createGate({ keyring, revocations, noteUse: () => undefined, seams })
 }
 
-/** Builds what the server needs and loads every key. */
+/**
+ * Builds what the server needs and loads every key.
+ *
+ * @throws StartError when the Redis that is configured cannot be used
+ */
 export async function startServices(
   config: Config,
   { store, sealer }: Installation,
@@ -67,7 +76,8 @@ export async function startServices(
   const keyring = createKeyring({ store, follower, sealer, seams, adminKeys })
   const revocations = createRevocations({ follower, seams })
   await follower.refresh()
-  const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
+  const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
+  const admission = createAdmission({ limiter, limits })
   const journal = createLogJournal(log, isLogStalled)
   const { now } = seams
   const lastUses = createLastUses({ store, now, log })
@@ -83,13 +93,33 @@ export async function startServices(
     journal,
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
+    sharing,
     lastUses,
-    metrics: createMetrics({ keyring, now }),
+    metrics: createMetrics({ keyring, now, sharing }),
     async stop() {
       unfollow()
       rest()
+      closeLimiter()
       await lastUses.flush()
     },
+  }
+}
+
+interface OpenLimiter {
+  readonly limiter: Limiter
+  readonly sharing: Sharing | undefined
+  closeLimiter(): void
+}
+
+async function openLimiter({ redisUrl }: Config, seams: Seams, log: Logger): Promise<OpenLimiter> {
+  if (redisUrl === undefined) {
+    return { limiter: createMemoryLimiter(seams), sharing: undefined, closeLimiter: () => undefined }
+  }
+  try {
+    const shared = await openSharedLimiter({ redisUrl, seams, log })
+    return { limiter: shared, sharing: shared, closeLimiter: shared.close }
+  } catch (error) {
+    throw error instanceof RedisError ? new StartError(error.message, { cause: error }) : error
   }
 }
 

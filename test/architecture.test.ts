@@ -13,7 +13,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['domain', 'formats', 'keys', 'seams.ts', 'store/store.ts'],
     packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path', 'jose'],
   },
-  limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['node:crypto'] },
+  limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['ioredis', 'node:crypto', 'zod'] },
   journal: { rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'], packages: [] },
   gate: {
     rooms: [
@@ -42,7 +42,10 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ['zod'],
   },
-  metrics: { rooms: ['domain', 'keys/keyring.ts', 'metrics'], packages: ['prom-client'] },
+  metrics: {
+    rooms: ['domain', 'keys/keyring.ts', 'limits/limiter.ts', 'metrics'],
+    packages: ['prom-client'],
+  },
   store: {
     rooms: ['domain', 'store'],
     packages: [

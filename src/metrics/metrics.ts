@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import { type KeyMetricsDeps, registerKeyMetrics } from './key-metrics.ts'
+import { type LimiterMetricsDeps, registerLimiterMetrics } from './limiter-metrics.ts'
 
 /** What Prometheus reads. Its labels are of closed sets: nothing that a caller chose stands in one. */
 export interface Metrics {
@@ -12,9 +13,12 @@ export interface Metrics {
 export type Renew = () => void
 
 /** Each family of metrics has a file of its own here, which registers them and gives back how they are renewed. */
-export function createMetrics(deps: KeyMetricsDeps): Metrics {
+export function createMetrics(deps: KeyMetricsDeps & LimiterMetricsDeps): Metrics {
   const registry = new Registry()
-  const families: readonly Renew[] = [registerKeyMetrics(registry, deps)]
+  const families: readonly Renew[] = [
+    registerKeyMetrics(registry, deps),
+    registerLimiterMetrics(registry, deps),
+  ]
   return {
     contentType: registry.contentType,
     text() {
