@@ -64,9 +64,19 @@ export async function startRedis(
   return { url, start, stop, command, pause: () => signal('SIGSTOP'), resume: () => signal('SIGCONT') }
 
   async function start(): Promise<void> {
-    const settings = { port: `${port}`, bind: '127.0.0.1', dir: folder, save: '', appendonly: 'no', ...options }
+    const settings = {
+      port: `${port}`,
+      bind: '127.0.0.1',
+      dir: folder,
+      save: '',
+      appendonly: 'no',
+      ...options,
+    }
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
-    const started = spawn(PROGRAM, args, { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const started = spawn(PROGRAM, args, {
+      env: { PATH: process.env.PATH },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     child = started
     await isReady(started)
   }
@@ -142,19 +152,19 @@ export async function redisLimiters(
 
 async function isReady(child: ChildProcess): Promise<void> {
   let output = ''
-  await new Promise<void>((resolve, reject) => {
-    const patience = setTimeout(() => reject(new Error(`Redis is not ready:\n${output}`)), READY_WITHIN_MS)
-    const listen = (chunk: unknown) => {
-      output += chunk
-      if (output.includes('Ready to accept connections')) resolve()
-    }
-    child.stdout?.on('data', listen)
-    child.stderr?.on('data', listen)
-    child.once('error', reject)
-    child.once('close', () => reject(new Error(`Redis ended:\n${output}`)))
-    child.once('close', () => clearTimeout(patience))
-    child.stdout?.once('close', () => clearTimeout(patience))
-  })
+  const patience = setTimeout(() => child.kill('SIGKILL'), READY_WITHIN_MS)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.stdout?.on('data', (chunk) => {
+        output += chunk
+        if (output.includes('Ready to accept connections')) resolve()
+      })
+      child.once('error', reject)
+      child.once('close', () => reject(new Error(`Redis ended:\n${output}`)))
+    })
+  } finally {
+    clearTimeout(patience)
+  }
 }
 
 async function freePort(): Promise<number> {
