@@ -74,14 +74,19 @@ export function createRedisConnection(url: string): RedisConnection {
   }
 }
 
-const greeting = z.array(z.unknown()).transform((words) => ({
-  version: z.string().parse(words[words.indexOf('version') + 1]),
-  mode: z.string().parse(words[words.indexOf('mode') + 1]),
-}))
+// Names and values in turn.
+const greeting = z.array(z.unknown()).transform((words, context) => {
+  const [version, mode] = ['version', 'mode'].map((name) => words[words.indexOf(name) + 1])
+  if (typeof version === 'string' && typeof mode === 'string') return { version, mode }
+  context.addIssue('has no version or no mode')
+  return z.NEVER
+})
 
 // HELLO tells both to any user, which INFO does not.
 async function refuseUnfit(client: Redis): Promise<void> {
-  const { version, mode } = greeting.parse(await client.call('HELLO').catch(refuseAncient))
+  const found = greeting.safeParse(await client.call('HELLO').catch(refuseAncient))
+  if (!found.success) throw new RedisError('what answers there is no Redis')
+  const { version, mode } = found.data
   if (isOlder(version)) throw tooOld(version)
   if (mode === 'cluster') throw new RedisError('it is a Redis Cluster, which Jeton does not work with')
 }

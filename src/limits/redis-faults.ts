@@ -60,5 +60,5 @@ function codeOf(error: unknown): string | undefined {
 }
 
 function isForeign(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ParserError'
+  return error instanceof Error && error.message.startsWith('Unknown RESP type')
 }
