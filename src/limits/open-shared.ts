@@ -27,7 +27,7 @@ export async function openSharedLimiter({
   const fault = faultOf(failure)
   if (fault !== undefined) {
     connection.close()
-    throw new RedisError(`${nameOf(redisUrl)} cannot be used: ${fault}.`)
+    throw new RedisError(`The ${nameOf(redisUrl)} cannot be used: ${fault}.`)
   }
   if (evicts !== undefined) log.warn({ policy: evicts }, 'Redis may drop counts before their time')
   const redis = createRedisLimiter(connection)
@@ -47,7 +47,7 @@ export async function examineRedis(redisUrl: string): Promise<readonly RedisChec
   const connection = createRedisConnection(redisUrl)
   const { evicts, failure } = await meet(connection)
   connection.close()
-  const name = nameOf(redisUrl)
+  const name = `the ${nameOf(redisUrl)}`
   if (failure !== undefined) {
     const what = `${name} does not count limits: ${faultOf(failure) ?? reasonOf(failure)}`
     return [
@@ -86,5 +86,5 @@ async function evictionOf(client: RedisConnection['client']): Promise<string | u
 
 // Without the password.
 function nameOf(redisUrl: string): string {
-  return `the Redis of REDIS_URL (${new URL(redisUrl).host})`
+  return `Redis of REDIS_URL (${new URL(redisUrl).host})`
 }

@@ -260,7 +260,7 @@ describe('limits that are shared', { skip: withoutOwnRedis }, () => {
         )
         assert.ok(refused instanceof RedisError)
         assert.match(refused.message, expected)
-        assert.match(refused.message, /^the Redis of REDIS_URL \(127\.0\.0\.1:\d+\) cannot be used: .+\.$/)
+        assert.match(refused.message, /^The Redis of REDIS_URL \(127\.0\.0\.1:\d+\) cannot be used: .+\.$/)
         const [check, ...more] = await examineRedis(redisUrl)
         assert.deepEqual([check?.state, more], ['mend', []])
         assert.match(check?.what ?? '', expected)
