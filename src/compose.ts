@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Config } from './config.ts'
+import { type Config, StartError } from './config.ts'
 import { createGate, type Gate } from './gate/gate.ts'
 import { createRevocations, type Revocations } from './gate/revocations.ts'
 import { createRevoke, type Revoke } from './gate/revoke.ts'
@@ -17,7 +17,10 @@ import { createFollower, type Follower } from './keys/follower.ts'
 import { createKeyring, type Keyring } from './keys/keyring.ts'
 import { createLastUses, type LastUses } from './keys/last-uses.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
+import type { Limiter, Sharing } from './limits/limiter.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
+import { openSharedLimiter } from './limits/open-shared.ts'
+import { RedisError } from './limits/redis-faults.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
@@ -37,6 +40,8 @@ export interface Services {
   readonly journal: Journal
   readonly recentIssuances: RecentIssuances
   readonly authFailures: AuthFailures
+  /** Where limits are counted; `undefined` when this process is to count alone. */
+  readonly sharing: Sharing | undefined
   readonly lastUses: LastUses
   readonly metrics: Metrics
   /** Stops following the store, writes what was noted for it, and ends the journal: nothing may be minted after that. */
@@ -66,6 +71,7 @@ export async function openGate(
  * Builds what the server needs and loads every key.
  *
  * @param stream standard output, for records that go there
+ * @throws StartError when the Redis that is configured cannot be used
  */
 export async function startServices(
   config: Config,
@@ -79,7 +85,8 @@ export async function startServices(
   const keyring = createKeyring({ store, follower, sealer, seams, adminKeys })
   const revocations = createRevocations({ follower, seams })
   await follower.refresh()
-  const admission = createAdmission({ limiter: createMemoryLimiter(seams), limits })
+  const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
+  const admission = createAdmission({ limiter, limits })
   const { now } = seams
   const journal = warnOfLargeTokens(await openJournal(config, seams, log, stream), log)
   const lastUses = createLastUses({ store, now, log })
@@ -99,11 +106,13 @@ export async function startServices(
     recentIssuances: createRecentIssuances({ folder: journalFolder(config.dataDir) }),
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
     authFailures: createAuthFailures(limits.authFailures, seams),
+    sharing,
     lastUses,
-    metrics: createMetrics({ keyring, journal, now }),
+    metrics: createMetrics({ keyring, journal, now, sharing }),
     async stop() {
       unfollow()
       rest()
+      closeLimiter()
       await lastUses.flush()
       await journal.close()
     },
@@ -136,6 +145,24 @@ async function openJournal(
       return noJournal
     default:
       return config.journal satisfies never
+  }
+}
+
+interface OpenLimiter {
+  readonly limiter: Limiter
+  readonly sharing: Sharing | undefined
+  closeLimiter(): void
+}
+
+async function openLimiter({ redisUrl }: Config, seams: Seams, log: Logger): Promise<OpenLimiter> {
+  if (redisUrl === undefined) {
+    return { limiter: createMemoryLimiter(seams), sharing: undefined, closeLimiter: () => undefined }
+  }
+  try {
+    const shared = await openSharedLimiter({ redisUrl, seams, log })
+    return { limiter: shared, sharing: shared, closeLimiter: shared.close }
+  } catch (error) {
+    throw error instanceof RedisError ? new StartError(error.message, { cause: error }) : error
   }
 }
 

@@ -69,7 +69,10 @@ export const databaseUrl = serverUrl(
   ['postgres:', 'postgresql:'],
   'postgres://user:password@host:5432/database',
 )
-export const redisUrl = serverUrl(['redis:', 'rediss:'], 'redis://:password@host:6379')
+export const redisUrl = serverUrl(['redis:', 'rediss:'], 'redis://:password@host:6379').refine(
+  isBareRedisUrl,
+  'may have the number of a database behind the host, like redis://host:6379/0, and nothing else; a % in the password is written %25',
+)
 
 function isHttpUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
@@ -82,6 +85,22 @@ function isHttpUrl(text: string): boolean {
 function isProxyRange(text: string): boolean {
   const bits = Number(text.split('/')[1] ?? 128)
   return isAddressOrRange(text) && bits >= (text.includes(':') ? 16 : 8)
+}
+
+// The client would take any option of its own from the query, before those that a limit rests on.
+function isBareRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return true
+  const { pathname, search, username, password } = new URL(text)
+  return /^(\/\d{0,5})?$/.test(pathname) && search === '' && isEncoded(username) && isEncoded(password)
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isServerUrl(text: string, schemes: readonly string[]): boolean {

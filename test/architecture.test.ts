@@ -13,7 +13,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['domain', 'formats', 'keys', 'seams.ts', 'store/store.ts'],
     packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path', 'jose'],
   },
-  limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['node:crypto'] },
+  limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['ioredis', 'node:crypto', 'zod'] },
   journal: {
     rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'],
     packages: [
@@ -57,7 +57,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['zod'],
   },
   metrics: {
-    rooms: ['domain', 'journal/journal.ts', 'keys/keyring.ts', 'metrics'],
+    rooms: ['domain', 'journal/journal.ts', 'keys/keyring.ts', 'limits/limiter.ts', 'metrics'],
     packages: ['prom-client'],
   },
   store: {

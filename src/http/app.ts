@@ -15,6 +15,7 @@ import type { Keyring } from '../keys/keyring.ts'
 import type { LastUses } from '../keys/last-uses.ts'
 import type { SigningKeyRotation } from '../keys/signing-key-rotation.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
+import type { Sharing } from '../limits/limiter.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
@@ -59,6 +60,8 @@ export interface AppDeps {
   readonly journal: Journal
   readonly recentIssuances: RecentIssuances
   readonly authFailures: AuthFailures
+  /** `undefined` when this process is to count alone. */
+  readonly sharing: Sharing | undefined
   readonly lastUses: LastUses
   readonly metrics: Metrics
   /** What the admin API works on. */
@@ -143,8 +146,14 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     throw new JetonError('not_found', `There is no ${request.method} at this path.`)
   })
   await app.register(documentation, { config })
-  const { follower, keyring, journal, authFailures, lastUses, mint, gate, revoke } = deps
-  await app.register(operations, { follower, keyring, journal, isDraining: () => draining.signal.aborted })
+  const { follower, keyring, journal, sharing, authFailures, lastUses, mint, gate, revoke } = deps
+  await app.register(operations, {
+    follower,
+    keyring,
+    journal,
+    sharing,
+    isDraining: () => draining.signal.aborted,
+  })
   await app.register(jwks, { follower, keyring })
   const guard = createGuard({ keyring, authFailures, lastUses, requireHttps: config.requireHttps, log })
   await app.register(mintRoutes(deps, guard))

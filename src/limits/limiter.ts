@@ -36,3 +36,11 @@ export interface Decision {
 export interface Limiter {
   take(counts: readonly Count[]): Promise<Decision> | Decision
 }
+
+/** Whether this process counts together with others. */
+export interface Sharing {
+  /** `local` while what is shared cannot be reached, and each process counts by itself. */
+  state(): 'shared' | 'local'
+  /** How often this process began to count by itself. */
+  fallbacks(): number
+}

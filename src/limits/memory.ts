@@ -57,7 +57,8 @@ function createWindow(policy: Count['policy'], limit: Limit): SlidingWindow {
   return policy === 'subject' ? createExactWindow(lengthMs) : createApproximateWindow(lengthMs)
 }
 
-function stateOf({ policy, limit }: Count, { remaining, resetMs }: Taken): CountState {
+/** Where a count stands after a window was asked. */
+export function stateOf({ policy, limit }: Count, { remaining, resetMs }: Taken): CountState {
   // A microsecond less, so that the fraction's rounding does not turn 60 s into 61.
   return { policy, limit, remaining, resetSeconds: Math.ceil((resetMs - 0.001) / 1000) }
 }

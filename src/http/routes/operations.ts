@@ -4,24 +4,34 @@ import { JetonError } from '../../domain/errors.ts'
 import type { Journal } from '../../journal/journal.ts'
 import type { Follower } from '../../keys/follower.ts'
 import type { Keyring } from '../../keys/keyring.ts'
+import type { Sharing } from '../../limits/limiter.ts'
 
 interface OperationsDeps {
   readonly follower: Follower
   readonly keyring: Keyring
   readonly journal: Journal
+  readonly sharing: Sharing | undefined
   readonly isDraining: () => boolean
 }
 
 const live = z.object({ status: z.literal('ok') })
 const ready = z.object({
   status: z.enum(['ready', 'degraded']),
-  checks: z.object({ keys: z.enum(['fresh', 'behind']).describe('How well this process knows the keys.') }),
+  checks: z.object({
+    keys: z.enum(['fresh', 'behind']).describe('How well this process knows the keys.'),
+    limits: z
+      .enum(['shared', 'local'])
+      .optional()
+      .describe(
+        'Whether limits are counted in Redis, or in this process alone because Redis does not count.',
+      ),
+  }),
 })
 
 /** `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can mint. */
 export async function operations(
   app: FastifyInstance,
-  { follower, keyring, journal, isDraining }: OperationsDeps,
+  { follower, keyring, journal, sharing, isDraining }: OperationsDeps,
 ): Promise<void> {
   app.get(
     '/healthz',
@@ -44,7 +54,9 @@ export async function operations(
       if (!keyring.canSign())
         throw new JetonError('store_unavailable', 'An environment has no key that may sign.')
       // Anything less than that is no reason to take this process, and all others with it, out of the balancer.
-      return { status: keys === 'fresh' ? 'ready' : 'degraded', checks: { keys } }
+      const limits = sharing?.state()
+      const status = keys === 'fresh' && limits !== 'local' ? 'ready' : 'degraded'
+      return { status, checks: { keys, limits } }
     },
   )
 }
