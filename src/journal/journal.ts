@@ -1,5 +1,8 @@
+import type { Head } from '../domain/chain.ts'
 import { type ErrorCode, JetonError } from '../domain/errors.ts'
 import type { Claims } from '../formats/format.ts'
+
+export type { Head } from '../domain/chain.ts'
 
 /** One issued token. It is named by its `jti`; the token itself is nowhere here. */
 export interface Issuance {
@@ -35,14 +38,6 @@ export interface Refusal {
   readonly endUserAddress: string | undefined
   readonly userAgent: string | undefined
   readonly requestId: string
-}
-
-/** Where a chain of records ends: what its next record names as the one before it. */
-export interface Head {
-  /** Of the last line, without its end, in hex. */
-  readonly sha256: string
-  /** Which record of its chain it is, from 1; 0 before the first. */
-  readonly n: number
 }
 
 /** How a journal stands. */

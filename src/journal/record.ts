@@ -1,9 +1,8 @@
-import { hash } from 'node:crypto'
 import { z } from 'zod'
-import type { Head, Issuance, Refusal } from './journal.ts'
+import { chainLine, type Head } from '../domain/chain.ts'
+import type { Issuance, Refusal } from './journal.ts'
 
-/** What stands before the first record of a chain. */
-export const GENESIS: Head = { sha256: '0'.repeat(64), n: 0 }
+export { GENESIS, sha256 } from '../domain/chain.ts'
 
 /** More than any line has, in bytes: what is longer was not written by a journal. */
 export const LONGEST_LINE_BYTES = 262_144
@@ -32,18 +31,10 @@ export interface Counted {
   readonly bytes: number
 }
 
-/**
- * Puts a record behind the one before it. The order of the members is fixed, so that a search can tell by the bytes.
- */
+/** Puts a record behind the one before it. */
 export function chain(before: Head, { at, members }: Draft): Line {
-  const n = before.n + 1
-  const line = `{"v":1,"at":"${new Date(at).toISOString()}","prev":"${before.sha256}","n":${n},${members}`
-  return { text: `${line}\n`, head: { sha256: sha256(line), n } }
-}
-
-/** What the record after a line names it by. */
-export function sha256(line: string | Uint8Array): string {
-  return hash('sha256', line, 'hex')
+  const { line, head } = chainLine(before, new Date(at).toISOString(), members)
+  return { text: `${line}\n`, head }
 }
 
 export function issued(at: number, { policy, bytes: _, ...issuance }: Issuance): Draft {

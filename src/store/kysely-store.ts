@@ -1,19 +1,13 @@
-import { CamelCasePlugin, type Dialect, type Expression, Kysely, sql, type Transaction } from 'kysely'
+import { CamelCasePlugin, type Dialect, Kysely, type Transaction } from 'kysely'
 import { z } from 'zod'
+import type { NotedChange } from '../domain/change-record.ts'
 import { JetonError } from '../domain/errors.ts'
-import { apiKeyOf, apiKeysMadeAt, apiKeysOf, livingKeyNamed, noteUses } from './api-keys.ts'
+import { apiKeyOf, apiKeysMadeAt, apiKeysOf, noteUses } from './api-keys.ts'
+import { UNTOLD, type Witness, writeRecord } from './change-records.ts'
+import { changeSet, environmentOf, signingKeysOf } from './change-set.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
 import { readChanges } from './read-changes.ts'
-import {
-  adminKeyToRow,
-  apiKeyToRow,
-  environmentRow,
-  environmentToRow,
-  revocationRow,
-  type Schema,
-  signingKeyRow,
-  signingKeyToRow,
-} from './rows.ts'
+import { environmentRow, type Schema } from './rows.ts'
 import type { ChangeSet, KeyPage, Store } from './store.ts'
 import { takeWriteLock } from './write-lock.ts'
 
@@ -25,6 +19,8 @@ interface KyselyStoreDeps {
   readonly reads?: Dialect | undefined
   /** What an error of the driver's means, where whoever called can do something about it; or the error itself. */
   readonly explain: (error: unknown) => unknown
+  /** Tells when something is changed, and by whom. */
+  readonly witness?: Witness | undefined
 }
 
 /** What a unique value that is there already means to whoever wanted to write it. */
@@ -33,7 +29,7 @@ export function conflict(cause: unknown): JetonError {
 }
 
 /** The store over any database that Kysely speaks to. */
-export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): Store {
+export function createKyselyStore({ writes, reads, explain, witness = UNTOLD }: KyselyStoreDeps): Store {
   const db = kyselyOver(writes)
   const reader = reads === undefined ? db : kyselyOver(reads)
 
@@ -65,11 +61,16 @@ export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): 
   }
 
   async function changeDataKey(work: (sealed: Uint8Array) => Promise<Uint8Array>) {
+    const actor = witness.actor()
     await inTransaction(async (transaction) => {
       await takeWriteLock(transaction)
       const row = await transaction.selectFrom('dataKey').select('sealed').executeTakeFirstOrThrow()
       const sealed = Buffer.from(await work(Buffer.from(row.sealed, 'base64url'))).toString('base64url')
-      if (sealed !== row.sealed) await transaction.updateTable('dataKey').set({ sealed }).execute()
+      if (sealed === row.sealed) return
+      await transaction.updateTable('dataKey').set({ sealed }).execute()
+      const changes = [{ what: 'data key sealed anew' }]
+      const revision = await countUp(transaction)
+      await writeRecord(transaction, { revision, at: witness.now(), actor, changes })
     })
   }
 
@@ -78,15 +79,14 @@ export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): 
   }
 
   async function change<T>(work: (changes: ChangeSet) => Promise<T>): Promise<T> {
+    const actor = witness.actor()
     return await inTransaction(async (transaction) => {
       // First of all: the row stays locked until the commit, so that changes come one after another.
-      const revised = await transaction
-        .updateTable('revision')
-        .set((row) => ({ value: row('value', '+', 1) }))
-        .where('id', '=', ONLY_ROW)
-        .returning('value')
-        .executeTakeFirstOrThrow()
-      return await work(changeSet(transaction, revised.value))
+      const revision = await countUp(transaction)
+      const changes: NotedChange[] = []
+      const result = await work(changeSet(transaction, revision, (change) => changes.push(change)))
+      await writeRecord(transaction, { revision, at: witness.now(), actor, changes })
+      return result
     })
   }
 
@@ -129,149 +129,17 @@ export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): 
   }
 }
 
+async function countUp(transaction: Transaction<Schema>): Promise<number> {
+  const { value } = await transaction
+    .updateTable('revision')
+    .set((row) => ({ value: row('value', '+', 1) }))
+    .where('id', '=', ONLY_ROW)
+    .returning('value')
+    .executeTakeFirstOrThrow()
+  return value
+}
+
 /** Kysely as the store uses it: names of columns in camel case. */
 export function kyselyOver(dialect: Dialect): Kysely<Schema> {
   return new Kysely<Schema>({ dialect, plugins: [new CamelCasePlugin()] })
-}
-
-function changeSet(transaction: Transaction<Schema>, revision: number): ChangeSet {
-  return {
-    async countEnvironments() {
-      const { count } = await transaction
-        .selectFrom('environment')
-        .select((row) => row.fn.countAll<number>().as('count'))
-        .executeTakeFirstOrThrow()
-      return Number(count)
-    },
-    async keepDataKey(sealed) {
-      const row = { id: ONLY_ROW, sealed: Buffer.from(sealed).toString('base64url') }
-      await transaction
-        .insertInto('dataKey')
-        .values(row)
-        .onConflict((conflict) => conflict.doNothing())
-        .execute()
-      const kept = await transaction.selectFrom('dataKey').select('sealed').executeTakeFirstOrThrow()
-      return Buffer.from(kept.sealed, 'base64url')
-    },
-    async insertAdminKey(key) {
-      await transaction.insertInto('adminKey').values(adminKeyToRow(key)).execute()
-    },
-    async findEnvironment(id) {
-      return await environmentOf(transaction, id)
-    },
-    async insertEnvironment(environment) {
-      await transaction
-        .insertInto('environment')
-        .values({ ...environmentToRow(environment), revision })
-        .execute()
-    },
-    async insertApiKey(key) {
-      await transaction
-        .insertInto('apiKey')
-        .values({ ...apiKeyToRow(key), revision })
-        .execute()
-    },
-    async insertSigningKey(key) {
-      await transaction
-        .insertInto('signingKey')
-        .values({ ...signingKeyToRow(key), revision })
-        .execute()
-    },
-    async findIdempotentCall(id, since) {
-      return await transaction
-        .selectFrom('idempotentCall')
-        .selectAll()
-        .where('id', '=', id)
-        .where('createdAt', '>', since)
-        .executeTakeFirst()
-    },
-    async keepIdempotentCall(call, since) {
-      await transaction.deleteFrom('idempotentCall').where('createdAt', '<=', since).execute()
-      await transaction
-        .insertInto('idempotentCall')
-        .values({ ...call })
-        .execute()
-    },
-    revision,
-    async findRevocation(environmentId, kind, value) {
-      const row = await transaction
-        .selectFrom('revocation')
-        .selectAll()
-        .where('environmentId', '=', environmentId)
-        .where('kind', '=', kind)
-        .where('value', '=', value)
-        .executeTakeFirst()
-      return row === undefined ? undefined : revocationRow.parse(row)
-    },
-    async keepRevocation({ environmentId, kind, value, before, until }, now) {
-      await transaction.deleteFrom('revocation').where('until', '<=', now).execute()
-      await transaction
-        .insertInto('revocation')
-        .values({ environmentId, kind, value, before: before ?? null, until, revision })
-        .onConflict((conflict) =>
-          conflict.columns(['environmentId', 'kind', 'value']).doUpdateSet((row) => ({
-            before: later(row.ref('revocation.before'), row.ref('excluded.before')),
-            until: later(row.ref('revocation.until'), row.ref('excluded.until')),
-            revision: row.ref('excluded.revision'),
-          })),
-        )
-        .execute()
-    },
-    async findApiKey(id) {
-      return await apiKeyOf(transaction, id)
-    },
-    async findLivingKeyNamed(environmentId, name, now) {
-      return await livingKeyNamed(transaction, environmentId, name, now)
-    },
-    async listApiKeysOf(environmentId, createdAt) {
-      return await apiKeysMadeAt(transaction, environmentId, createdAt)
-    },
-    async listSigningKeys(environmentId) {
-      return await signingKeysOf(transaction, environmentId)
-    },
-    async updateEnvironment(id, change) {
-      const row = await this.findEnvironment(id)
-      if (row === undefined) throw new JetonError('not_found', 'There is no such environment.')
-      const changed = { ...environmentToRow({ ...row, ...change }), revision }
-      await transaction.updateTable('environment').set(changed).where('id', '=', id).execute()
-    },
-    async updateApiKey(id, change) {
-      const row = await this.findApiKey(id)
-      if (row === undefined) throw new JetonError('not_found', 'There is no such key.')
-      const changed = { ...apiKeyToRow({ ...row, ...change }), revision }
-      await transaction.updateTable('apiKey').set(changed).where('id', '=', id).execute()
-    },
-    async updateSigningKey(environmentId, kid, change) {
-      const keys = await this.listSigningKeys(environmentId)
-      const row = keys.find((key) => key.kid === kid)
-      if (row === undefined) throw new JetonError('not_found', 'There is no such signing key.')
-      const changed = { ...signingKeyToRow({ ...row, ...change }), revision }
-      await transaction
-        .updateTable('signingKey')
-        .set(changed)
-        .where('environmentId', '=', environmentId)
-        .where('kid', '=', kid)
-        .execute()
-    },
-  }
-}
-
-function later<Value>(kept: Expression<Value>, added: Expression<Value>) {
-  return sql<Value>`case when ${kept} > ${added} then ${kept} else ${added} end`
-}
-
-async function environmentOf(db: Kysely<Schema>, id: string) {
-  const row = await db.selectFrom('environment').selectAll().where('id', '=', id).executeTakeFirst()
-  return row === undefined ? undefined : environmentRow.parse(row)
-}
-
-async function signingKeysOf(db: Kysely<Schema>, environmentId: string) {
-  const rows = await db
-    .selectFrom('signingKey')
-    .selectAll()
-    .where('environmentId', '=', environmentId)
-    .orderBy('signsFrom')
-    .orderBy('kid')
-    .execute()
-  return z.array(signingKeyRow).parse(rows)
 }

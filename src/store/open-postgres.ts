@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import type { Witness } from './change-records.ts'
 import { conflict, createKyselyStore } from './kysely-store.ts'
 import { migrate } from './migrate.ts'
 import { atStart, dialectFor, MOVING, type PostgresUse, SERVING, withPostgres } from './postgres-database.ts'
@@ -16,16 +17,21 @@ const MIGRATION_LOCK = 0x6a65746f6e
 /**
  * Opens a PostgreSQL database.
  *
- * @param use how long changes and statements may take
+ * @param options.use how long changes and statements may take
+ * @param options.witness tells what changes when, and on whose behalf
  * @throws StoreError with one line, without the password, when it cannot be used
  */
-export async function openPostgres(url: string, use: PostgresUse = SERVING): Promise<Store> {
+export async function openPostgres(
+  url: string,
+  { use = SERVING, witness }: { use?: PostgresUse; witness?: Witness } = {},
+): Promise<Store> {
   const address = readPostgresUrl(url)
   await withPostgres(address, use, (db) => askServer(db, address))
   const store = createKyselyStore({
     writes: dialectFor(address, use),
     reads: dialectFor(address, { ...use, connections: READING_CONNECTIONS }),
     explain: (error) => (isUniqueViolation(error) ? conflict(error) : error),
+    witness,
   })
   return {
     ...store,

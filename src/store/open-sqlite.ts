@@ -11,6 +11,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { JetonError } from '../domain/errors.ts'
+import type { Witness } from './change-records.ts'
 import { createPrivateFile } from './files.ts'
 import { conflict, createKyselyStore } from './kysely-store.ts'
 import { StoreError } from './migrate.ts'
@@ -26,21 +27,25 @@ const BUSY_TIMEOUT_MS = 2
 /**
  * Opens the embedded database, creating the file when it is not there.
  *
- * @param patienceMs how long a change waits before it ends as `store_unavailable`
+ * @param options.patienceMs how long a change waits before it ends as `store_unavailable`
+ * @param options.witness tells what changes when, and on whose behalf
  * @throws StoreError when the file cannot be opened or is no database of ours
  */
-export function openSqlite(path: string, patienceMs = LOCK_PATIENCE_MS): Store {
+export function openSqlite(
+  path: string,
+  { patienceMs = LOCK_PATIENCE_MS, witness }: { patienceMs?: number; witness?: Witness } = {},
+): Store {
   const opened: DatabaseSync[] = []
   try {
     const writing = openDatabase(path)
     opened.unshift(writing)
     const writes = dialect(new ImmediateDriver(writing, patienceMs), new WritingAdapter())
     // A database in memory is its connection's alone.
-    if (path === ':memory:') return closing(createKyselyStore({ writes, explain }), opened)
+    if (path === ':memory:') return closing(createKyselyStore({ writes, explain, witness }), opened)
     const reading = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
     opened.unshift(reading)
     const reads = dialect(new SqliteDriver({ database: asKyselyDatabase(reading) }), new SqliteAdapter())
-    return closing(createKyselyStore({ writes, reads, explain }), opened)
+    return closing(createKyselyStore({ writes, reads, explain, witness }), opened)
   } catch (error) {
     closeAll(opened)
     const reason = error instanceof Error ? error.message : String(error)

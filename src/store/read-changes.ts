@@ -1,6 +1,7 @@
 import { setImmediate as freeTheLoop } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { z } from 'zod'
+import { lastRecord } from './change-records.ts'
 import { apiKeyFromRow, environmentRow, revocationRow, type Schema, signingKeyRow } from './rows.ts'
 import type { ChangedRows } from './store.ts'
 
@@ -28,6 +29,7 @@ export async function readChanges(
       signingKeys: all.flatMap(({ signingKeys = [] }) => signingKeys),
       revocations: all.flatMap(({ revocations = [] }) => revocations),
       adminKeys: all.flatMap(({ adminKeys = [] }) => adminKeys),
+      recordHead: all.findLast(({ recordHead }) => recordHead !== undefined)?.recordHead,
     })
   }
   return value
@@ -50,7 +52,8 @@ async function readSince(
   for await (const rows of parts(db, 'revocation', ['environmentId', 'kind', 'value'], since)) {
     take({ revocations: z.array(revocationRow).parse(rows) })
   }
-  take({ adminKeys: await db.selectFrom('adminKey').selectAll().execute() })
+  const adminKeys = await db.selectFrom('adminKey').selectAll().execute()
+  take({ adminKeys, recordHead: await lastRecord(db) })
 }
 
 type Row = Readonly<Record<string, unknown>>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Aspect, ChangeRecord } from '../domain/change-record.ts'
 import type { AdminKey, ApiKey, Environment, EnvironmentSettings, SigningKey, TurnServer } from './store.ts'
 
 const optionalTime = z
@@ -117,6 +118,8 @@ export interface Schema {
   apiKey: Revised<z.input<typeof apiKeyRow>>
   signingKey: Revised<z.input<typeof signingKeyRow>>
   revocation: z.input<typeof revocationRow>
+  changeRecord: ChangeRecord
+  changeAspect: { aspect: Aspect; value: string; revision: number }
 }
 
 // How a member is written. `undefined` is null, which is another thing than a member that a change does not name.

@@ -1,3 +1,4 @@
+import type { Head } from '../domain/chain.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
 import type { Revocation } from '../domain/revocation.ts'
@@ -117,6 +118,13 @@ export interface ChangedRows {
   readonly revocations?: readonly Revocation[]
   /** All of them: they are few, and nothing changes them. */
   readonly adminKeys?: readonly AdminKey[]
+  /** Where the records of all changes end; `undefined` as long as there is none. */
+  readonly recordHead?: ChangeHead | undefined
+}
+
+/** The last record of a change. */
+export interface ChangeHead extends Head {
+  readonly revision: number
 }
 
 /** A creating call that was answered. */
@@ -146,7 +154,7 @@ export interface KeyPage {
   readonly limit: number
 }
 
-/** Writes within one transaction: all of them happen, or none. */
+/** Writes within one transaction: all of them happen, and are recorded, or none. */
 export interface ChangeSet {
   /** How many environments there are. */
   countEnvironments(): Promise<number>
@@ -200,7 +208,7 @@ export interface Store {
   sealedDataKey(): Promise<Uint8Array | undefined>
   /**
    * Seals the data key anew, in one transaction that holds the write lock while `work` runs. That one row changes, and
-   * the revision stays: what the data key opens is the same.
+   * is recorded under a revision of its own: what the data key opens is the same.
    *
    * @param work gives the key as it shall lie there; the very same bytes change nothing
    */
@@ -208,7 +216,8 @@ export interface Store {
   /** Brings the database to this program's schema. Anything else needs that first. */
   prepare(): Promise<void>
   /**
-   * Runs `work` in one transaction and counts the revision up in it, so that every process learns of the change.
+   * Runs `work` in one transaction and counts the revision up in it, so that every process learns of the change. What
+   * it wrote, and on whose behalf, is recorded in the same transaction, behind the record of the change before.
    *
    * @throws JetonError `conflict` when a unique value is there already
    */

@@ -11,5 +11,6 @@ export async function changesSince(store: Pick<Store, 'readChanges'>, since: num
     signingKeys: parts.flatMap(({ signingKeys = [] }) => signingKeys),
     revocations: parts.flatMap(({ revocations = [] }) => revocations),
     adminKeys: parts.flatMap(({ adminKeys = [] }) => adminKeys),
+    recordHead: parts.findLast(({ recordHead }) => recordHead !== undefined)?.recordHead,
   }
 }

@@ -21,7 +21,7 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
   after(() => postgres?.end())
 
   async function opened(t: TestContext, url: string, use = SERVING): Promise<Store> {
-    const store = await openPostgres(url, use)
+    const store = await openPostgres(url, { use })
     t.after(() => store.close())
     await store.prepare()
     return store
@@ -136,7 +136,7 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
       const address = silent.address()
       assert.ok(address !== null && typeof address !== 'string')
       const url = `postgres://user:s3cret@127.0.0.1:${address.port}/database`
-      await assert.rejects(openPostgres(url, HASTY), {
+      await assert.rejects(openPostgres(url, { use: HASTY }), {
         name: 'StoreError',
         message: /does not answer in time\. Nothing was changed\.$/,
       })

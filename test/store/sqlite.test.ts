@@ -85,7 +85,7 @@ describe('the embedded database', () => {
 
   it('is read while changes wait for another program, and they end as unavailable', async (t) => {
     const path = join(await temporaryFolder(t), 'jeton.db')
-    const store = openSqlite(path, 500)
+    const store = openSqlite(path, { patienceMs: 500 })
     t.after(() => store.close())
     assert.equal(await store.sealedDataKey(), undefined)
     await store.prepare()
@@ -110,7 +110,7 @@ describe('the embedded database', () => {
   })
 
   it('ends a change as unavailable that waited too long for another one of this process', async (t) => {
-    const store = openSqlite(join(await temporaryFolder(t), 'jeton.db'), 50)
+    const store = openSqlite(join(await temporaryFolder(t), 'jeton.db'), { patienceMs: 50 })
     t.after(() => store.close())
     await store.prepare()
     const { promise, resolve } = Promise.withResolvers<void>()
