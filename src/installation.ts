@@ -1,6 +1,8 @@
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { type Actors, createActors } from './actors.ts'
 import { type Config, StartError } from './config.ts'
+import type { Actor } from './domain/change-record.ts'
 import { JetonError } from './domain/errors.ts'
 import { openDataKey } from './keys/data-key.ts'
 import { createEnvironments, type Environments } from './keys/environments.ts'
@@ -10,6 +12,7 @@ import { SealError, type Sealer } from './keys/sealing.ts'
 import { createSigningKeyExport, type SigningKeyExport } from './keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from './keys/signing-key-rotation.ts'
 import type { Seams } from './seams.ts'
+import type { Witness } from './store/change-records.ts'
 import { holdShared } from './store/hold.ts'
 import { StoreError } from './store/migrate.ts'
 import { openPostgres } from './store/open-postgres.ts'
@@ -24,26 +27,34 @@ export interface Installation {
   readonly keyLives: KeyLives
   readonly signingKeyRotation: SigningKeyRotation
   readonly signingKeyExport: SigningKeyExport
+  /** On whose behalf changes are recorded. */
+  readonly actors: Actors
   close(): Promise<void>
 }
 
 /**
  * Opens the store that the configuration names.
  *
+ * @param own who this process is in the records of what it changes by itself
  * @throws StartError when it cannot be used; nothing was changed then
  */
-export async function openInstallation(config: Config, seams: Seams): Promise<Installation> {
-  return await open(config, seams, { mayBegin: true })
+export async function openInstallation(
+  config: Config,
+  seams: Seams,
+  own: Actor = { by: 'server' },
+): Promise<Installation> {
+  return await open(config, seams, { mayBegin: true, own })
 }
 
 /**
  * Opens a store that is there, where a mistyped folder or URL must not become a new installation.
  *
+ * @param own who this process is in the records of what it changes by itself
  * @throws StartError when there is none, or when it cannot be used; nothing was changed then
  */
-export async function openExisting(config: Config, seams: Seams): Promise<Installation> {
+export async function openExisting(config: Config, seams: Seams, own: Actor): Promise<Installation> {
   if (config.databaseUrl === undefined) refuseAbsent(config)
-  return await open(config, seams, { mayBegin: false })
+  return await open(config, seams, { mayBegin: false, own })
 }
 
 /** @throws StartError when there is no database in the data folder */
@@ -66,6 +77,7 @@ function isThere(path: string, dataDir: string): boolean {
 
 interface Opening {
   readonly mayBegin: boolean
+  readonly own: Actor
 }
 
 async function open(config: Config, seams: Seams, opening: Opening): Promise<Installation> {
@@ -77,9 +89,14 @@ async function open(config: Config, seams: Seams, opening: Opening): Promise<Ins
   }
 }
 
-async function openServices(config: Config, seams: Seams, { mayBegin }: Opening): Promise<Installation> {
+async function openServices(config: Config, seams: Seams, { mayBegin, own }: Opening): Promise<Installation> {
   const { databaseUrl } = config
-  const store = databaseUrl === undefined ? openHeld(databasePath(config)) : await openPostgres(databaseUrl)
+  const actors = createActors(own)
+  const witness = { now: seams.now, actor: actors.current }
+  const store =
+    databaseUrl === undefined
+      ? openHeld(databasePath(config), witness)
+      : await openPostgres(databaseUrl, { witness })
   try {
     if (!mayBegin && databaseUrl !== undefined) await refuseEmpty(store)
     const sealer = await openSealer(config, store, seams)
@@ -89,7 +106,7 @@ async function openServices(config: Config, seams: Seams, { mayBegin }: Opening)
     const signingKeyRotation = createSigningKeyRotation({ store, sealer, seams, staleKeysSeconds })
     const signingKeyExport = createSigningKeyExport({ store, sealer, seams })
     const close = () => store.close()
-    return { store, sealer, environments, keyLives, signingKeyRotation, signingKeyExport, close }
+    return { store, sealer, environments, keyLives, signingKeyRotation, signingKeyExport, actors, close }
   } catch (error) {
     await store.close()
     throw error
@@ -128,10 +145,10 @@ export function databasePath({ dataDir }: Pick<Config, 'dataDir'>): string {
 }
 
 // As long as it is open, nobody may put another database in its place.
-function openHeld(path: string): Store {
+function openHeld(path: string, witness: Witness): Store {
   const held = holdShared(path)
   try {
-    const store = openSqlite(path)
+    const store = openSqlite(path, { witness })
     return { ...store, close: () => store.close().finally(held.release) }
   } catch (error) {
     held.release()

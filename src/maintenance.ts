@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { type Config, StartError } from './config.ts'
+import type { Actor } from './domain/change-record.ts'
 import { databasePath, knownMasterKeys, openExisting, refuseAbsent, toStartError } from './installation.ts'
 import { resealDataKey } from './keys/data-key.ts'
 import { prepareDataDir } from './keys/master-key.ts'
@@ -45,6 +46,12 @@ function refusePostgres({ databaseUrl }: Config): void {
   )
 }
 
+/** What a change needs, and who makes it. */
+export interface OnBehalf {
+  readonly seams: Seams
+  readonly actor: Actor
+}
+
 /** What a restore did to an installation. */
 export interface RestoredInstallation extends Restored {
   /** New signing keys, for environments that had none left of an algorithm that signs. */
@@ -59,13 +66,13 @@ export interface RestoredInstallation extends Restored {
 export async function restoreInstallation(
   config: Config,
   file: string,
-  seams: Seams,
+  { seams, actor }: OnBehalf,
 ): Promise<RestoredInstallation> {
-  const restored = await putInPlace(config, file, seams)
-  return { ...restored, renewed: await renew(config, seams) }
+  const restored = await putInPlace(config, file, { seams, actor })
+  return { ...restored, renewed: await renew(config, { seams, actor }) }
 }
 
-async function putInPlace(config: Config, file: string, seams: Seams): Promise<Restored> {
+async function putInPlace(config: Config, file: string, { seams, actor }: OnBehalf): Promise<Restored> {
   refusePostgres(config)
   try {
     await prepareDataDir(config.dataDir)
@@ -78,6 +85,7 @@ async function putInPlace(config: Config, file: string, seams: Seams): Promise<R
     return await restore(databasePath(config), file, {
       reseal: (sealed) => resealDataKey(sealed, masterKeys, seams),
       now: seams.now,
+      actor,
     })
   } catch (error) {
     if (!(error instanceof SealError)) throw toStartError(error, config)
@@ -87,8 +95,8 @@ async function putInPlace(config: Config, file: string, seams: Seams): Promise<R
 }
 
 // The database that was replaced may tell that a key has ended, and no longer which one took its place.
-async function renew(config: Config, seams: Seams): Promise<readonly SigningKeyState[]> {
-  const { store, signingKeyRotation, close } = await openExisting(config, seams)
+async function renew(config: Config, { seams, actor }: OnBehalf): Promise<readonly SigningKeyState[]> {
+  const { store, signingKeyRotation, close } = await openExisting(config, seams, actor)
   try {
     return await renewSigningKeys({ store, signingKeyRotation, seams })
   } finally {
@@ -121,14 +129,14 @@ export type MasterKeyChange = 'resealed' | 'sealed_already' | 'generated'
  *
  * @throws StartError when there is no second key to change from, or none opens the database
  */
-export async function rotateMasterKey(config: Config, seams: Seams): Promise<MasterKeyChange> {
+export async function rotateMasterKey(config: Config, { seams, actor }: OnBehalf): Promise<MasterKeyChange> {
   const { masterKeys, dataDir } = config
   if (masterKeys.length === 1) {
     throw new StartError(
       'MASTER_KEY holds one key. Put a new one in front of it, with a comma between: MASTER_KEY=new,old. `jeton secrets create` prints a new one.',
     )
   }
-  const { store, close } = await openExisting(config, seams)
+  const { store, close } = await openExisting(config, seams, actor)
   try {
     if (masterKeys.length > 1) {
       return (await sealUnderFirst(store, masterKeys, seams)) ? 'resealed' : 'sealed_already'

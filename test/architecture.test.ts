@@ -77,6 +77,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   http: {
     rooms: [
+      'actors.ts',
       'config.ts',
       'domain',
       'formats',
@@ -146,12 +147,14 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'commander',
       'node:events',
       'node:fs/promises',
+      'node:os',
       'node:readline/promises',
       'node:stream/consumers',
       'zod',
     ],
   },
   'seams.ts': { rooms: [], packages: ['node:crypto'] },
+  'actors.ts': { rooms: ['domain'], packages: ['node:async_hooks'] },
   'spare-memory.ts': { rooms: [], packages: ['node:inspector/promises'] },
   'config.ts': {
     rooms: ['config-files.ts', 'config-values.ts', 'domain'],
@@ -164,7 +167,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['node:events', 'node:fs', 'node:timers/promises', 'pino', 'sonic-boom'],
   },
   'installation.ts': {
-    rooms: ['config.ts', 'domain', 'formats', 'keys', 'seams.ts', 'store'],
+    rooms: ['actors.ts', 'config.ts', 'domain', 'formats', 'keys', 'seams.ts', 'store'],
     packages: ['node:fs', 'node:path'],
   },
   'compose.ts': {
@@ -189,7 +192,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
   'maintenance.ts': {
-    rooms: ['config.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
+    rooms: ['config.ts', 'domain', 'installation.ts', 'keys', 'seams.ts', 'store'],
     packages: ['node:fs'],
   },
   'main.ts': {

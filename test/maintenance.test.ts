@@ -52,7 +52,8 @@ async function installed(t: TestContext) {
     keyId,
     fileOf,
     backUp: (backup = 0) => backUpInstallation(config, fileOf(backup), { force: true, seams }),
-    restore: (backup = 0) => restoreInstallation(config, fileOf(backup), seams),
+    restore: (backup = 0) =>
+      restoreInstallation(config, fileOf(backup), { seams, actor: { by: 'command line' } }),
     rotate: (algorithm: 'EdDSA' | 'HS256', immediately = false) =>
       use(({ signingKeyRotation }) => signingKeyRotation.rotate(id, algorithm, { immediately })),
     rollBack: (algorithm: 'EdDSA' | 'HS256') =>

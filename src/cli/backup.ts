@@ -3,6 +3,7 @@ import { readConfig } from '../config.ts'
 import { backUpInstallation, restoreInstallation } from '../maintenance.ts'
 import { systemSeams } from '../seams.ts'
 import { confirm } from './input.ts'
+import { operator } from './operator.ts'
 import { moment, type OutputOptions, print, printTable, toSeconds } from './output.ts'
 
 /** `jeton backup` and `jeton restore` */
@@ -45,11 +46,10 @@ async function restore(file: string, { yes, json }: OutputOptions & { yes?: bool
   const config = readConfig()
   const question = `This puts ${file} in the place of the database in ${config.dataDir}: what was made since is gone then.`
   await confirm(question, { yes })
-  const { revision, replaced, renewed, revocations, ...told } = await restoreInstallation(
-    config,
-    file,
-    systemSeams,
-  )
+  const { revision, replaced, renewed, revocations, ...told } = await restoreInstallation(config, file, {
+    seams: systemSeams,
+    actor: operator(),
+  })
   const ended = told.ended.map(({ table, id, label, end, at }) => ({
     kind: NAMES[table],
     id,

@@ -3,6 +3,7 @@ import { readConfig } from '../config.ts'
 import { rotateMasterKey } from '../maintenance.ts'
 import { systemSeams } from '../seams.ts'
 import { confirm } from './input.ts'
+import { operator } from './operator.ts'
 import { print } from './output.ts'
 
 /** `jeton master-key …` */
@@ -31,6 +32,6 @@ async function rotate({ yes }: { yes?: boolean }): Promise<void> {
     const loss = 'Backups made so far open only with the key that is in master.key now.'
     await confirm(`${loss} It is replaced; copy it first if you want to keep them.`, { yes })
   }
-  print(NEXT[await rotateMasterKey(config, systemSeams)])
+  print(NEXT[await rotateMasterKey(config, { seams: systemSeams, actor: operator() })])
   print('Running servers go on. A backup made before needs the old key: make a new one now.')
 }

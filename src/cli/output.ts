@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readConfig } from '../config.ts'
 import { type Installation, openExisting, openInstallation } from '../installation.ts'
 import { systemSeams } from '../seams.ts'
+import { operator } from './operator.ts'
 
 /** The option that every command shares: one line of JSON for programs instead of text for people. */
 export interface OutputOptions {
@@ -18,7 +19,7 @@ export async function withInstallation<T>(
   { mayBegin = false }: { readonly mayBegin?: boolean } = {},
 ): Promise<T> {
   const open = mayBegin ? openInstallation : openExisting
-  const installation = await open(readConfig(), systemSeams)
+  const installation = await open(readConfig(), systemSeams, operator())
   try {
     return await work(installation)
   } finally {

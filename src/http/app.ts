@@ -1,6 +1,7 @@
 import fastifyRateLimit from '@fastify/rate-limit'
 import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
+import type { Actors } from '../actors.ts'
 import type { Config } from '../config.ts'
 import { JetonError } from '../domain/errors.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -76,6 +77,7 @@ export interface Administered {
   readonly keyLives: KeyLives
   readonly signingKeyRotation: SigningKeyRotation
   readonly store: Store
+  readonly actors: Actors
 }
 
 /** An app that is ready to listen or to be injected into, and the switch that a shutdown turns first. */
@@ -155,7 +157,9 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     isDraining: () => draining.signal.aborted,
   })
   await app.register(jwks, { follower, keyring })
-  const guard = createGuard({ keyring, authFailures, lastUses, requireHttps: config.requireHttps, log })
+  const { requireHttps } = config
+  const { actors } = deps.installation
+  const guard = createGuard({ keyring, authFailures, lastUses, actors, requireHttps, log })
   await app.register(mintRoutes(deps, guard))
   await app.register(adminRoutes(deps, guard))
   await app.register(gateRoutes(deps, guard, draining.signal))
@@ -203,6 +207,7 @@ function adminRoutes(deps: AppDeps, guard: Guard) {
   const refresh = follower.catchUp
   return async (app: FastifyInstance): Promise<void> => {
     app.addHook('onRequest', guard.admin)
+    app.addHook('preHandler', guard.acting)
     // Who reads the log later wants to know what was changed, and by which request.
     app.addHook('onResponse', (request, reply, done) => {
       if (request.method !== 'GET' && reply.statusCode < 400) {

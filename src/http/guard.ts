@@ -3,6 +3,8 @@ import { isIP } from 'node:net'
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
+import type { Actors } from '../actors.ts'
+import type { Actor } from '../domain/change-record.ts'
 import { JetonError } from '../domain/errors.ts'
 import { admitsAddress, admitsUse, type Use } from '../domain/grant.ts'
 import type { Caller, Credentials, Keyring } from '../keys/keyring.ts'
@@ -28,6 +30,7 @@ interface GuardDeps {
   readonly keyring: Keyring
   readonly authFailures: AuthFailures
   readonly lastUses: LastUses
+  readonly actors: Pick<Actors, 'as'>
   readonly requireHttps: boolean
   readonly log: Logger
 }
@@ -43,6 +46,11 @@ export interface Guard {
   /** The hook for routes of the admin key. */
   admin(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void
   /**
+   * The hook for routes that change something, behind one of those before and behind the body: what the handler changes
+   * is recorded as the caller's doing.
+   */
+  acting(request: FastifyRequest, reply: FastifyReply, done: () => void): void
+  /**
    * The living key that these credentials are, if it may be used for this, from here. That it was used is noted.
    *
    * @throws JetonError one of the 401s, `https_required`, `address_not_allowed`, `beyond_grant`, or `rate_limited`
@@ -51,8 +59,15 @@ export interface Guard {
   admit(request: FastifyRequest, credentials: Credentials | undefined, use: Use): MintCaller
 }
 
-export function createGuard({ keyring, authFailures, lastUses, requireHttps, log }: GuardDeps): Guard {
-  return { before, beforeOrAdmin, admin, admit }
+export function createGuard({
+  keyring,
+  authFailures,
+  lastUses,
+  actors,
+  requireHttps,
+  log,
+}: GuardDeps): Guard {
+  return { before, beforeOrAdmin, admin, acting, admit }
 
   function before(use: Use) {
     return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
@@ -61,7 +76,7 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
         // Before anything else that could refuse it: a key that a browser has is exposed, whatever it may do from where.
         if (isFromBrowser(request.headers) && !known.environment.settings.allowBrowserSecrets) {
           request.caller = describe(request, known)
-          throw refuseBrowser(known)
+          throw refuseBrowser(known, request)
         }
         letThrough(request, known, use)
         done()
@@ -87,6 +102,11 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  // Not before the body is read: what reads it begins elsewhere, and would forget on whose behalf.
+  function acting(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+    actors.as(actorOf(request), done)
   }
 
   function admitAdmin(request: FastifyRequest): void {
@@ -168,11 +188,15 @@ export function createGuard({ keyring, authFailures, lastUses, requireHttps, log
     })
   }
 
-  function refuseBrowser({ key }: Caller): JetonError {
+  function refuseBrowser({ key }: Caller, request: FastifyRequest): JetonError {
     log.warn({ keyId: key.id, environmentId: key.environmentId }, 'secret key sent by a browser')
-    keyring.flagExposed(key).catch((err: unknown) => {
-      log.error({ err, keyId: key.id }, 'exposed key could not be flagged')
-    })
+    // Nobody asked for that: the request is only what it was seen in.
+    const server: Actor = { by: 'server', requestId: request.id, address: addressOf(request) }
+    actors
+      .as(server, () => keyring.flagExposed(key))
+      .catch((err: unknown) => {
+        log.error({ err, keyId: key.id }, 'exposed key could not be flagged')
+      })
     return new JetonError(
       'secret_key_in_browser',
       'This secret key was sent by a browser, where anyone can read it. Call from a server, and replace this key.',
@@ -191,6 +215,14 @@ function describe(request: FastifyRequest, known: Caller): MintCaller {
   const address = addressOf(request)
   const endUserAddress = readEndUserAddress(headers)
   return { ...known, address, endUserAddress, userAgent: readUserAgent(headers), requestId, asked: {} }
+}
+
+function actorOf(request: FastifyRequest): Actor {
+  const from = { requestId: request.id, address: addressOf(request) }
+  const { caller } = request
+  return caller === undefined
+    ? { by: 'admin key', ...from }
+    : { by: 'secret key', keyId: caller.key.id, ...from }
 }
 
 function keyMissing(): JetonError {

@@ -18,6 +18,8 @@ export interface Vanished {
   readonly id: string
   /** What it is called, or the hint of a key. */
   readonly label: string
+  /** Whose it is; `undefined` for an environment. */
+  readonly environmentId: string | undefined
 }
 
 /** Something that the backup does not have, and that is not taken over. */
@@ -217,5 +219,7 @@ function identityOf(table: EndingTable, row: Row): { sql: string; values: SQLOut
 }
 
 function described(table: EndingTable, row: Row): Vanished {
-  return { table, id: String(row.id ?? row.kid), label: String(row.name ?? row.hint ?? row.environment_id) }
+  const environmentId = typeof row.environment_id === 'string' ? row.environment_id : undefined
+  const label = String(row.name ?? row.hint ?? row.environment_id)
+  return { table, id: String(row.id ?? row.kid), label, environmentId }
 }

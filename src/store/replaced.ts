@@ -13,6 +13,10 @@ export type EndingTable = (typeof ENDING_TABLES)[number]
 export const CARRIED_TABLES = [...ENDING_TABLES, 'revocation'] as const
 type CarriedTable = (typeof CARRIED_TABLES)[number]
 
+/** The records of changes, which a restore leaves as they are. */
+const RECORD_TABLES = ['change_record', 'change_aspect'] as const
+type ReadTable = CarriedTable | (typeof RECORD_TABLES)[number]
+
 /** A row by its columns, as SQLite gives it. */
 export type Row = Readonly<Record<string, SQLOutputValue>>
 
@@ -21,7 +25,7 @@ export interface Replaced {
   /** Whether all of it could be read. */
   readonly whole: boolean
   readonly revision: number | undefined
-  readonly rows: Readonly<Record<CarriedTable, readonly Row[]>>
+  readonly rows: Readonly<Record<ReadTable, readonly Row[]>>
 }
 
 /**
@@ -35,13 +39,20 @@ export function readReplaced(path: string): Replaced | undefined {
   if (!existsSync(path)) return undefined
   let whole = true
   let revision: number | undefined
-  const rows: Record<CarriedTable, Row[]> = { environment: [], api_key: [], signing_key: [], revocation: [] }
+  const rows: Record<ReadTable, Row[]> = {
+    environment: [],
+    api_key: [],
+    signing_key: [],
+    revocation: [],
+    change_record: [],
+    change_aspect: [],
+  }
   asFarAsItGoes(() => {
     const database = openDatabase(path)
     asFarAsItGoes(() => {
       revision = revisionOf(database)
     })
-    for (const table of CARRIED_TABLES) {
+    for (const table of [...CARRIED_TABLES, ...RECORD_TABLES]) {
       asFarAsItGoes(() => {
         for (const row of rowsOf(database, table)) rows[table].push(row)
       })
@@ -71,6 +82,6 @@ export function revisionOf(database: DatabaseSync): number | undefined {
   return row && z.object({ value: z.number() }).parse(row).value
 }
 
-function rowsOf(database: DatabaseSync, table: CarriedTable): Iterable<Row> {
+function rowsOf(database: DatabaseSync, table: ReadTable): Iterable<Row> {
   return hasTable(database, table) ? database.prepare(`select * from ${table}`).iterate() : []
 }

@@ -1,10 +1,12 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
+import type { Actor } from '../domain/change-record.ts'
 import { carryOver, type Ended, type Exposed, type Gone, type Kept } from './carry-over.ts'
+import { carryRecords, restoreNotes, writeRecordInto } from './carry-records.ts'
 import { COMPANIONS, removeDatabase, syncName } from './files.ts'
 import { holdAlone } from './hold.ts'
 import { StoreError } from './migrate.ts'
 import { openDatabase, openSqlite } from './open-sqlite.ts'
-import { type Replaced, readReplaced } from './replaced.ts'
+import { type Replaced, readReplaced, revisionOf } from './replaced.ts'
 import { asDatabase, copyDatabase, sealedDataKeyOf, settle } from './sqlite-file.ts'
 
 /**
@@ -13,6 +15,14 @@ import { asDatabase, copyDatabase, sealedDataKeyOf, settle } from './sqlite-file
  * @throws when no master key opens it
  */
 export type Reseal = (sealed: Uint8Array) => Uint8Array
+
+interface RestoreOptions {
+  readonly reseal: Reseal
+  /** Unix milliseconds. */
+  readonly now: () => number
+  /** Who restores. */
+  readonly actor: Actor
+}
 
 /** What a restore did. */
 export interface Restored {
@@ -41,7 +51,7 @@ export interface Restored {
 export async function restore(
   databasePath: string,
   file: string,
-  { reseal, now }: { readonly reseal: Reseal; readonly now: () => number },
+  { reseal, now, actor }: RestoreOptions,
 ): Promise<Restored> {
   const held = holdAlone(databasePath)
   try {
@@ -49,7 +59,7 @@ export async function restore(
     const draft = `${databasePath}.restoring`
     removeDatabase(draft)
     try {
-      return await replace(databasePath, draft, file, { reseal, now })
+      return await replace(databasePath, draft, file, { reseal, now, actor })
     } finally {
       removeDatabase(draft)
     }
@@ -62,19 +72,19 @@ async function replace(
   databasePath: string,
   draft: string,
   file: string,
-  { reseal, now }: Parameters<typeof restore>[2],
+  { reseal, now, actor }: RestoreOptions,
 ): Promise<Restored> {
   await copyDatabase(file, draft)
   const sealed = resealed(draft, file, reseal)
   await bringUpToDate(draft)
   const replaced = readReplaced(databasePath)
-  const carried = writeInto(draft, sealed, replaced, now())
+  const told = replaced === undefined ? 'nothing' : replaced.whole ? 'whole' : 'damaged'
+  const carried = writeInto(draft, { sealed, replaced, told, at: now(), actor })
   settle(draft)
   if (replaced !== undefined && !replaced.whole) keepDamaged(databasePath)
   if (replaced === undefined) clearCompanions(databasePath)
   renameSync(draft, databasePath)
   syncName(databasePath)
-  const told = replaced === undefined ? 'nothing' : replaced.whole ? 'whole' : 'damaged'
   return { ...carried, replaced: told }
 }
 
@@ -98,12 +108,30 @@ function resealed(draft: string, file: string, reseal: Reseal): Uint8Array {
   }
 }
 
-function writeInto(draft: string, sealed: Uint8Array, replaced: Replaced | undefined, now: number) {
+interface Writing {
+  readonly sealed: Uint8Array
+  readonly replaced: Replaced | undefined
+  readonly told: Restored['replaced']
+  readonly at: number
+  readonly actor: Actor
+}
+
+function writeInto(draft: string, { sealed, replaced, told, at, actor }: Writing) {
   const database = openDatabase(draft)
   try {
     database.exec('begin immediate')
     database.prepare('update data_key set sealed = ?').run(Buffer.from(sealed).toString('base64url'))
-    const carried = carryOver(database, replaced, now)
+    const backup = revisionOf(database)
+    const carried = carryOver(database, replaced, at)
+    const { count, leftBehind } = carryRecords(database, replaced)
+    const set = {
+      backup: { revision: backup },
+      replaced: { state: told, revision: replaced?.revision },
+      records: { carried: count, leftBehind },
+      revocations: carried.revocations,
+    }
+    const { revision } = carried
+    writeRecordInto(database, { revision, at, actor, changes: restoreNotes({ set, ...carried }) })
     database.exec('commit')
     return carried
   } finally {

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { after, before } from 'node:test'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { createActors } from '../../src/actors.ts'
 import { startServices } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Grant } from '../../src/domain/grant.ts'
@@ -87,7 +88,8 @@ export async function build(
   const records: Record<string, unknown>[] = []
   const stream = { write: (line: string) => records.push(JSON.parse(line)), isStalled: () => false }
   const log = createLog(config.logLevel, collect(lines))
-  const store = openSqlite(database)
+  const actors = createActors({ by: 'server' })
+  const store = openSqlite(database, { witness: { now: seams.now, actor: actors.current } })
   const sealer = await openDataKey(store, [seams.random(32)], seams)
   const environments = createEnvironments({ store, sealer, seams })
   const made = await environments.create('Test')
@@ -103,6 +105,7 @@ export async function build(
     keyLives,
     signingKeyRotation,
     signingKeyExport,
+    actors,
     close,
   }
   const services = await startServices(config, installation, seams, log, stream)

@@ -79,6 +79,7 @@ export async function oauth(
     '/v1/revoke',
     {
       onRequest: guard.before('revoke'),
+      preHandler: guard.acting,
       schema: {
         tags,
         summary: 'Revoke a token (RFC 7009)',

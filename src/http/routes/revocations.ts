@@ -42,6 +42,7 @@ export async function revocations(app: FastifyInstance, { guard, revoke }: Revoc
     '/v1/revocations',
     {
       onRequest: guard.beforeOrAdmin('revoke'),
+      preHandler: guard.acting,
       schema: {
         tags: ['Gate'],
         summary: 'Revoke a token, or all tokens of a subject or a key',

@@ -7,7 +7,7 @@ export const changeRecords: Migration = {
     await db.schema
       .createTable('change_record')
       .addColumn('revision', 'bigint', (column) => column.primaryKey())
-      .addColumn('n', 'bigint', (column) => column.notNull().unique())
+      .addColumn('n', 'bigint', (column) => column.notNull())
       .addColumn('at', 'text', (column) => column.notNull())
       .addColumn('line', 'text', (column) => column.notNull())
       .addColumn('sha256', 'text', (column) => column.notNull())
