@@ -4,6 +4,7 @@ import { createGate, type Gate } from './gate/gate.ts'
 import { createRevocations, type Revocations } from './gate/revocations.ts'
 import { createRevoke, type Revoke } from './gate/revoke.ts'
 import type { Installation } from './installation.ts'
+import { createChangeHeads, tellChangeHeads } from './journal/change-head.ts'
 import { openFileJournal } from './journal/file-journal.ts'
 import { journalFolder } from './journal/folder.ts'
 import { tellHeads } from './journal/head-log.ts'
@@ -84,6 +85,7 @@ export async function startServices(
   const follower = createFollower({ store, seams, staleKeysSeconds })
   const keyring = createKeyring({ store, follower, sealer, seams, adminKeys })
   const revocations = createRevocations({ follower, seams })
+  const changeHeads = createChangeHeads(follower)
   await follower.refresh()
   const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
   const admission = createAdmission({ limiter, limits })
@@ -92,7 +94,11 @@ export async function startServices(
   const lastUses = createLastUses({ store, now, log })
   const unfollow = follow(follower, log)
   const rest = everyMinute(
-    [createEndingKeys({ keyring, now, log }).warn, tellHeads(journal, log)],
+    [
+      createEndingKeys({ keyring, now, log }).warn,
+      tellHeads(journal, log),
+      tellChangeHeads(changeHeads, log),
+    ],
     lastUses.flush,
   )
   return {
@@ -108,7 +114,7 @@ export async function startServices(
     authFailures: createAuthFailures(limits.authFailures, seams),
     sharing,
     lastUses,
-    metrics: createMetrics({ keyring, journal, now, sharing }),
+    metrics: createMetrics({ keyring, journal, changeHeads, now, sharing }),
     async stop() {
       unfollow()
       rest()

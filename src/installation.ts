@@ -17,7 +17,8 @@ import { holdShared } from './store/hold.ts'
 import { StoreError } from './store/migrate.ts'
 import { openPostgres } from './store/open-postgres.ts'
 import { openSqlite } from './store/open-sqlite.ts'
-import type { Store } from './store/store.ts'
+import { readPostgresRecords, readSqliteRecords } from './store/read-records.ts'
+import type { ChangeRecords, Store } from './store/store.ts'
 
 /** What the command line works with: the store and what changes it. */
 export interface Installation {
@@ -168,6 +169,19 @@ async function findMasterKeys(config: Config, store: Store, seams: Seams): Promi
   throw new StartError(
     `${placeOf(config)} is sealed, and its master key is missing: set MASTER_KEY or put master.key ${config.databaseUrl === undefined ? 'back' : `into ${dataDir}`}. Nothing was changed.`,
   )
+}
+
+/**
+ * Opens the records of changes alone, to be read: without a master key, and whatever else has the database open.
+ *
+ * @returns `undefined` where there is no database
+ * @throws StartError when it cannot be read, as may whatever is asked of it
+ */
+export async function openChangeRecords(config: Config): Promise<ChangeRecords | undefined> {
+  const { databaseUrl } = config
+  const explain = (error: unknown) => toStartError(error, config)
+  if (databaseUrl === undefined) return await readSqliteRecords(databasePath(config), explain)
+  return await readPostgresRecords(databaseUrl, explain)
 }
 
 /** The master keys that are configured, or else those that lie in the data folder. */

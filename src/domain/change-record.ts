@@ -53,6 +53,11 @@ export interface ChangeRecord {
   readonly sha256: string
 }
 
+/** The last record of a change. */
+export interface ChangeHead extends Head {
+  readonly revision: number
+}
+
 /** The record that comes behind `before`. */
 export function recordChange(before: Head, { at, revision, actor, changes }: ChangeDraft): ChangeRecord {
   const { by, keyId, user, requestId, address } = actor

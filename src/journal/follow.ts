@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ChangeRecords } from '../store/store.ts'
+import { createChangeReader } from './changes.ts'
 import { type ChainFile, listFiles, listInstances } from './folder.ts'
 import { readLines } from './lines.ts'
 import type { FoundRecord } from './query.ts'
@@ -17,18 +19,26 @@ interface Position {
  * Gives the last records of all journals in a folder, and then every new one, until it is told to end.
  *
  * @param last how many of those that are there already
+ * @param changes has records as well, if there is a database
  */
 export async function* follow(
   folder: string,
   last: number,
   signal: AbortSignal,
+  changes?: Pick<ChangeRecords, 'last' | 'after'>,
 ): AsyncGenerator<FoundRecord> {
   const positions = new Map<string, Position>()
-  const there = await readOn(folder, positions, last)
+  const readChanges = changes === undefined ? undefined : createChangeReader(changes)
+  const there = await readAll(last)
   yield* there.slice(there.length - Math.min(last, there.length))
   while (!signal.aborted) {
-    yield* await readOn(folder, positions, Number.POSITIVE_INFINITY)
+    yield* await readAll(Number.POSITIVE_INFINITY)
     await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined)
+  }
+
+  async function readAll(most: number): Promise<FoundRecord[]> {
+    const found = [...(await readOn(folder, positions, most)), ...((await readChanges?.(most)) ?? [])]
+    return found.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
   }
 }
 
@@ -54,7 +64,7 @@ async function readOn(
       for (const record of await readFrom(file, instance, position, most)) found.push(record)
     }
   }
-  return found.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+  return found
 }
 
 async function readFrom(

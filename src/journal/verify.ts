@@ -232,7 +232,8 @@ function step(
   return undefined
 }
 
-async function* pairs<T>(items: AsyncIterable<T>): AsyncGenerator<[T, T | undefined]> {
+/** Each item with the one behind it. */
+export async function* pairs<T>(items: AsyncIterable<T>): AsyncGenerator<[T, T | undefined]> {
   let held: T | undefined
   for await (const item of items) {
     if (held !== undefined) yield [held, item]

@@ -1,4 +1,5 @@
 import { Registry } from 'prom-client'
+import { type ChangeMetricsDeps, registerChangeMetrics } from './change-metrics.ts'
 import { type JournalMetricsDeps, registerJournalMetrics } from './journal-metrics.ts'
 import { type KeyMetricsDeps, registerKeyMetrics } from './key-metrics.ts'
 import { type LimiterMetricsDeps, registerLimiterMetrics } from './limiter-metrics.ts'
@@ -14,11 +15,14 @@ export interface Metrics {
 export type Renew = () => void
 
 /** Each family of metrics has a file of its own here, which registers them and gives back how they are renewed. */
-export function createMetrics(deps: KeyMetricsDeps & JournalMetricsDeps & LimiterMetricsDeps): Metrics {
+export function createMetrics(
+  deps: KeyMetricsDeps & JournalMetricsDeps & ChangeMetricsDeps & LimiterMetricsDeps,
+): Metrics {
   const registry = new Registry()
   const families: readonly Renew[] = [
     registerKeyMetrics(registry, deps),
     registerJournalMetrics(registry, deps),
+    registerChangeMetrics(registry, deps),
     registerLimiterMetrics(registry, deps),
   ]
   return {

@@ -1,8 +1,13 @@
 import type { Kysely, Transaction } from 'kysely'
 import { GENESIS, type Head } from '../domain/chain.ts'
-import { type Actor, aspectsOf, type NotedChange, recordChange } from '../domain/change-record.ts'
+import {
+  type Actor,
+  aspectsOf,
+  type ChangeHead,
+  type NotedChange,
+  recordChange,
+} from '../domain/change-record.ts'
 import type { Schema } from './rows.ts'
-import type { ChangeHead } from './store.ts'
 
 /** What a record tells besides the change itself. */
 export interface Witness {

@@ -44,7 +44,7 @@ export function openSqlite(
     if (path === ':memory:') return closing(createKyselyStore({ writes, explain, witness }), opened)
     const reading = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
     opened.unshift(reading)
-    const reads = dialect(new SqliteDriver({ database: asKyselyDatabase(reading) }), new SqliteAdapter())
+    const reads = readingDialect(reading)
     return closing(createKyselyStore({ writes, reads, explain, witness }), opened)
   } catch (error) {
     closeAll(opened)
@@ -72,6 +72,11 @@ export function openDatabase(path: string): DatabaseSync {
   database.exec('pragma synchronous = full')
   database.exec(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`)
   return database
+}
+
+/** How Kysely reads a database that somebody else closes. */
+export function readingDialect(database: DatabaseSync): Dialect {
+  return dialect(new SqliteDriver({ database: asKyselyDatabase(database) }), new SqliteAdapter())
 }
 
 function dialect(driver: SqliteDriver, adapter: SqliteAdapter): Dialect {

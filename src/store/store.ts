@@ -1,4 +1,4 @@
-import type { Head } from '../domain/chain.ts'
+import type { ChangeHead, ChangeRecord } from '../domain/change-record.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
 import type { Revocation } from '../domain/revocation.ts'
@@ -122,9 +122,47 @@ export interface ChangedRows {
   readonly recordHead?: ChangeHead | undefined
 }
 
-/** The last record of a change. */
-export interface ChangeHead extends Head {
+/** Which records of changes are looked for: those that fit in every member that is there. */
+export interface ChangeQuestion {
+  readonly environmentId?: string | undefined
+  /** A secret, publishable or signing key that changed, or a secret key whose holder changed something. */
+  readonly keyId?: string | undefined
+  /** Whose tokens were revoked. */
+  readonly subject?: string | undefined
+  /** Of a token that was revoked. */
+  readonly jti?: string | undefined
+  /** Unix milliseconds, the first one that counts. */
+  readonly since?: number | undefined
+  /** Unix milliseconds, the first one that no longer counts. */
+  readonly until?: number | undefined
+}
+
+/** A record as it was found, and by what it is looked for. */
+export interface ChangeFound extends ChangeRecord {
+  readonly aspects: readonly (readonly [aspect: string, value: string])[]
+}
+
+/** Rows that were written by a revision of which there is no record. */
+export interface Unrecorded {
+  /** What they are, for people. */
+  readonly what: string
   readonly revision: number
+}
+
+/**
+ * The records of all changes, for who only reads them: no master key is needed, and whoever writes goes on. A database
+ * of before there were such records has none.
+ */
+export interface ChangeRecords {
+  /** Those that fit, by the time that they tell. What is asked for is looked up, not searched for. */
+  find(question: ChangeQuestion): AsyncIterable<ChangeRecord>
+  /** Those behind a revision, one after another. */
+  after(revision: number): AsyncIterable<ChangeFound>
+  /** The newest, the oldest of them first. */
+  last(count: number): Promise<readonly ChangeRecord[]>
+  /** What was written since there are records, and by none of them. */
+  unrecorded(): Promise<readonly Unrecorded[]>
+  close(): Promise<void>
 }
 
 /** A creating call that was answered. */
