@@ -1,22 +1,29 @@
+import type { TestContext } from 'node:test'
+import type { Witness } from '../../src/store/change-records.ts'
 import { openPostgres } from '../../src/store/open-postgres.ts'
-import type { Store } from '../../src/store/store.ts'
+import { readPostgresRecords } from '../../src/store/read-records.ts'
 import { usePostgres, withoutPostgres } from '../helpers/postgres.ts'
 import { storeContract } from './contract.ts'
+import { recordContract } from './record-contract.ts'
 
 const postgres = usePostgres()
 
-storeContract(
-  'PostgreSQL',
-  async (t) => {
-    const url = await postgres.schema()
-    const opened: Store[] = []
-    t.after(() => Promise.all(opened.map((store) => store.close())))
-    const handle = async () => {
-      const store = await openPostgres(url)
-      opened.push(store)
-      return store
-    }
-    return { handle, run: (statement) => postgres.query(statement, url) }
-  },
-  { skip: withoutPostgres },
-)
+storeContract('PostgreSQL', open, { skip: withoutPostgres })
+recordContract('PostgreSQL', open, { skip: withoutPostgres })
+
+async function open(t: TestContext) {
+  const url = await postgres.schema()
+  const opened: { close(): Promise<void> }[] = []
+  t.after(() => Promise.all(opened.map((one) => one.close())))
+  const handle = async (witness?: Witness) => {
+    const store = await openPostgres(url, witness && { witness })
+    opened.push(store)
+    return store
+  }
+  const records = async () => {
+    const found = await readPostgresRecords(url, (error) => error)
+    opened.push(found)
+    return found
+  }
+  return { handle, records, run: (statement: string) => postgres.query(statement, url) }
+}

@@ -3,32 +3,43 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { JetonError } from '../../src/domain/errors.ts'
+import type { Witness } from '../../src/store/change-records.ts'
 import { explain, openSqlite } from '../../src/store/open-sqlite.ts'
+import { readSqliteRecords } from '../../src/store/read-records.ts'
 import type { Store } from '../../src/store/store.ts'
 import { changesSince } from '../helpers/changes.ts'
 import { run, temporaryFolder } from '../helpers/process.ts'
 import { storeContract } from './contract.ts'
+import { recordContract } from './record-contract.ts'
 
 const JETON = join(import.meta.dirname, '../../src/cli/jeton.ts')
 
-storeContract('SQLite', async (t) => {
+storeContract('SQLite', open)
+recordContract('SQLite', open)
+
+async function open(t: TestContext) {
   const path = join(await temporaryFolder(t), 'jeton.db')
   const opened: Store[] = []
   t.after(() => Promise.all(opened.map((store) => store.close())))
-  const handle = async () => {
-    const store = openSqlite(path)
+  const handle = async (witness?: Witness) => {
+    const store = openSqlite(path, witness && { witness })
     opened.push(store)
     return store
+  }
+  const records = async () => {
+    const found = await readSqliteRecords(path, (error) => error)
+    assert.ok(found !== undefined)
+    return found
   }
   const run = async (statement: string) => {
     const database = new DatabaseSync(path)
     database.exec(statement)
     database.close()
   }
-  return { handle, run }
-})
+  return { handle, records, run }
+}
 
 describe('the embedded database', () => {
   it('writes ahead and syncs fully', async (t) => {
