@@ -9,7 +9,8 @@ import { type SigningPeriod, signingKeyFor } from '../src/domain/signing-period.
 import { channels } from '../src/formats/channels.ts'
 import { peer } from '../src/formats/peer.ts'
 import { user } from '../src/formats/user.ts'
-import { openInstallation } from '../src/installation.ts'
+import { openChangeRecords, openInstallation } from '../src/installation.ts'
+import { verifyChanges } from '../src/journal/verify-changes.ts'
 import { openSigner } from '../src/keys/signing-keys.ts'
 import { backUpInstallation, restoreInstallation } from '../src/maintenance.ts'
 import type { ChangeSet, SigningKey } from '../src/store/store.ts'
@@ -66,6 +67,12 @@ async function installed(t: TestContext) {
       for (const suffix of ['', '-wal', '-shm']) rmSync(join(DATA_DIR, `jeton.db${suffix}`), { force: true })
     },
     keys: () => use(({ store }) => store.listSigningKeys(id)),
+    verify: async (anchors: readonly string[] = []) => {
+      const records = await openChangeRecords(config)
+      assert.ok(records !== undefined)
+      const lines = (await Array.fromAsync(records.after(0))).map(({ line }) => line)
+      return { ...(await verifyChanges(records, anchors)), lines }
+    },
     /** What signs each format's tokens now, by `kid`. Each of them is opened. */
     signers: () =>
       use(async ({ store, sealer }) => {
@@ -121,6 +128,75 @@ describe('a restore', () => {
       (await keys()).map((key) => key.exportedAt),
       [1, 1],
     )
+  })
+
+  it('keeps the records of what it undoes, and has one of its own that names what it did', async (t) => {
+    const { backUp, restore, use, id, keyId, verify, seams } = await installed(t)
+    await backUp()
+    await use(({ environments }) => environments.update(id, { name: 'Renamed' }))
+    const gone = await use(({ keyLives }) => keyLives.create(id, { kind: 'secret' }))
+    await use(({ keyLives }) => keyLives.revoke(keyId, { tokens: true }))
+    const before = await verify()
+    seams.advance(1_000)
+    const { revision } = await restore()
+    const after = await verify([before.head?.sha256 ?? ''])
+    assert.deepEqual([after.broken, after.records], [undefined, before.records + 1])
+    assert.deepEqual(after.anchors, [before.head?.sha256])
+    assert.deepEqual([after.head?.revision, after.until], [revision, new Date(seams.now()).toISOString()])
+    const record = JSON.parse(after.lines.at(-1) ?? '')
+    assert.deepEqual([record.by, record.revision], ['command line', revision])
+    assert.deepEqual(
+      record.changes.map(({ set: _, ...change }: { set: object }) => change),
+      [
+        { what: 'database restored' },
+        { what: 'key ended again', environmentId: id, keyId },
+        { what: 'key gone', environmentId: id, keyId: gone.row.id },
+      ],
+    )
+    const { set } = record.changes[0]
+    assert.deepEqual(set.replaced, { state: 'whole', revision: before.head?.revision })
+    assert.deepEqual([set.records.carried, set.revocations], [3, 1])
+    assert.ok(after.lines.some((line) => line.includes('"Renamed"')))
+    await use(({ environments }) => environments.update(id, { name: 'Again' }))
+    assert.equal((await verify()).broken, undefined)
+    await restore()
+    assert.deepEqual([(await verify()).broken, (await verify()).records], [undefined, before.records + 3])
+  })
+
+  it('lets no fault in the records vanish', async (t) => {
+    const { DATA_DIR, backUp, restore, use, id, verify } = await installed(t)
+    await backUp()
+    for (const name of ['One', 'Two']) await use(({ environments }) => environments.update(id, { name }))
+    const { head } = await verify()
+    const database = new DatabaseSync(join(DATA_DIR, 'jeton.db'))
+    database.exec(
+      `update change_record set line = replace(line, 'One', 'Six') where revision = ${Number(head?.revision) - 1}`,
+    )
+    database.close()
+    await restore()
+    const { broken } = await verify()
+    assert.deepEqual([broken?.reason, broken?.revision], ['edited', Number(head?.revision) - 1])
+  })
+
+  it('keeps the backup’s records where the database is no descendant of it, and names the end of the others', async (t) => {
+    const { backUp, restore, use, id, verify, lose } = await installed(t)
+    await use(({ environments }) => environments.update(id, { name: 'Renamed' }))
+    await backUp()
+    const { records } = await verify()
+    lose()
+    await use(({ environments }) => environments.create('Another'))
+    const other = await verify()
+    await restore()
+    const after = await verify()
+    assert.deepEqual([after.broken, after.records], [undefined, records + 1])
+    const [{ set }] = JSON.parse(after.lines.at(-1) ?? '').changes
+    assert.deepEqual(set.records, {
+      carried: 0,
+      leftBehind: { n: other.head?.n, sha256: other.head?.sha256 },
+    })
+    lose()
+    await restore()
+    assert.deepEqual([(await verify()).broken, (await verify()).records], [undefined, records + 1])
   })
 
   it('keeps a key that was imported after the backup', async (t) => {

@@ -4,9 +4,11 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { writeKey } from '../../src/domain/api-key.ts'
+import { verifyChanges } from '../../src/journal/verify-changes.ts'
 import { openTurn } from '../../src/keys/turn.ts'
 import { systemSeams } from '../../src/seams.ts'
 import { inspect } from '../../src/store/inspect.ts'
+import { readSqliteRecords } from '../../src/store/read-records.ts'
 import type { ApiKey } from '../../src/store/store.ts'
 import { everythingIn, KILLS, mint, useInstallation } from '../helpers/installation.ts'
 import { startServer, temporaryFolder } from '../helpers/process.ts'
@@ -77,6 +79,7 @@ describe('an admin call', () => {
       }
       for (const isKept of promised) assert.ok(isKept(found), `after kill ${kill}: ${isKept}`)
       refuseHalves(found)
+      await refuseUnrecorded(DATA_DIR, known, found, kill)
       done += found.revision - known.revision
       secretKey = callers.map((caller) => caller.secretKey()).find((key) => key !== undefined) ?? secretKey
       unanswered = callers.flatMap((caller) => caller.unanswered() ?? [])
@@ -219,6 +222,22 @@ async function send(url: string, method: string, path: string, body: object, mor
   const reply = await fetch(`${url}${path}`, { method, headers, body: JSON.stringify(body) })
   assert.ok(reply.ok, `${method} ${path}: ${reply.status}`)
   return await reply.json()
+}
+
+/** Fails for a change without its record, or a record without its change. */
+async function refuseUnrecorded(dataDir: string, known: Everything, found: Everything, kill: number) {
+  const records = await readSqliteRecords(join(dataDir, 'jeton.db'), (error) => error)
+  assert.ok(records !== undefined)
+  const { broken, head } = await verifyChanges(records, [])
+  assert.equal(broken, undefined)
+  assert.deepEqual(head, found.recordHead)
+  // At the very first start the server looks for an environment while others make them: a change that may change nothing.
+  const slack = kill === 0 ? 1 : 0
+  const [changes, recorded] = [
+    found.revision - known.revision,
+    (found.recordHead?.n ?? 0) - (known.recordHead?.n ?? 0),
+  ]
+  assert.ok(recorded <= changes && recorded >= changes - slack, `${recorded} records of ${changes} changes`)
 }
 
 /** Fails for anything that only half of a call would leave. */
