@@ -24,6 +24,7 @@ import { followConnections } from './connections.ts'
 import { createErrorReplies } from './errors.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { acceptJsonOnly } from './json-body.ts'
+import { timeRequests } from './request-times.ts'
 import { channelsTokens } from './routes/channels-tokens.ts'
 import { clientTokens } from './routes/client-tokens.ts'
 import { documentation } from './routes/documentation.ts'
@@ -110,6 +111,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     publicUrl: config.publicUrl,
     log,
     journal: deps.journal,
+    metrics: deps.metrics,
   })
   const app: FastifyInstance = fastify({
     ...serverOptions(config, log),
@@ -127,6 +129,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.setSerializerCompiler(() => JSON.stringify)
   acceptJsonOnly(app)
   app.decorateRequest('caller', undefined)
+  timeRequests(app, deps.metrics.http)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id)
     done(hostFault(request))

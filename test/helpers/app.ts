@@ -19,6 +19,7 @@ import type { Sealer } from '../../src/keys/sealing.ts'
 import { createSigningKeyExport } from '../../src/keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
 import { createLog } from '../../src/log.ts'
+import type { Mint } from '../../src/mint/mint.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type DrivenSeams, drivenSeams } from './seams.ts'
@@ -32,6 +33,7 @@ export interface TestService {
   readonly keyring: Keyring
   readonly lastUses: LastUses
   readonly sealer: Sealer
+  readonly mint: Mint
   readonly gate: Gate
   readonly revocations: Revocations
   readonly revoke: Revoke
@@ -123,6 +125,7 @@ export async function build(
     keyring: services.keyring,
     lastUses: services.lastUses,
     sealer,
+    mint: services.mint,
     gate: services.gate,
     revocations: services.revocations,
     revoke: services.revoke,
