@@ -107,6 +107,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'keys/signing-key-rotation.ts',
       'limits/auth-failures.ts',
       'limits/limiter.ts',
+      'log-level.ts',
       'metrics/http-metrics.ts',
       'metrics/metrics.ts',
       'mint',
@@ -127,6 +128,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'zod',
       'node:buffer',
       'node:crypto',
+      'node:events',
       'node:fs/promises',
       'node:http',
       'node:https',
@@ -177,6 +179,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['config.ts'],
     packages: ['node:events', 'node:fs', 'node:timers/promises', 'pino', 'sonic-boom'],
   },
+  'log-level.ts': { rooms: ['config.ts'], packages: ['pino'] },
   'installation.ts': {
     rooms: ['config.ts', 'domain', 'formats', 'keys', 'seams.ts', 'store'],
     packages: ['node:fs', 'node:path'],
@@ -214,11 +217,13 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'installation.ts',
       'keys/environments.ts',
       'keys/follower.ts',
+      'log-level.ts',
       'log.ts',
+      'metrics/metrics.ts',
       'seams.ts',
       'spare-memory.ts',
     ],
-    packages: ['close-with-grace', 'node:timers/promises'],
+    packages: ['close-with-grace', 'node:timers/promises', 'pino'],
   },
 }
 

@@ -16,6 +16,7 @@ import type { LastUses } from '../keys/last-uses.ts'
 import type { SigningKeyRotation } from '../keys/signing-key-rotation.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Sharing } from '../limits/limiter.ts'
+import type { LogLevels } from '../log-level.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
@@ -32,6 +33,7 @@ import { environmentRoutes } from './routes/environments.ts'
 import { issuanceRoutes } from './routes/issuances.ts'
 import { jwks } from './routes/jwks.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { logLevelRoutes } from './routes/log-level.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { oauth } from './routes/oauth.ts'
 import { operations } from './routes/operations.ts'
@@ -65,6 +67,7 @@ export interface AppDeps {
   readonly sharing: Sharing | undefined
   readonly lastUses: LastUses
   readonly metrics: Metrics
+  readonly logLevels: LogLevels
   /** What the admin API works on. */
   readonly installation: Administered
   /** Unix milliseconds. */
@@ -201,7 +204,7 @@ function gateRoutes({ gate, revocations }: AppDeps, guard: Guard, draining: Abor
 // Every route in here takes the admin key. Only who has it is counted: strangers on the same address, behind a proxy
 // perhaps everybody, lock nobody out. The guard counts their failures.
 function adminRoutes(deps: AppDeps, guard: Guard) {
-  const { installation, follower, metrics, recentIssuances, log, now } = deps
+  const { installation, follower, metrics, logLevels, recentIssuances, log, now } = deps
   const { environments, keyLives, signingKeyRotation, store } = installation
   const refresh = follower.catchUp
   return async (app: FastifyInstance): Promise<void> => {
@@ -223,6 +226,7 @@ function adminRoutes(deps: AppDeps, guard: Guard) {
     await app.register(keyRoutes, { keyLives, store, now, refresh })
     await app.register(signingKeyRoutes, { environments, signingKeyRotation, now, refresh })
     await app.register(metricsRoute, { metrics })
+    await app.register(logLevelRoutes, { logLevels })
   }
 }
 

@@ -19,6 +19,7 @@ import type { Sealer } from '../../src/keys/sealing.ts'
 import { createSigningKeyExport } from '../../src/keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
 import { createLog } from '../../src/log.ts'
+import { createLogLevels } from '../../src/log-level.ts'
 import type { Mint } from '../../src/mint/mint.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -89,6 +90,7 @@ export async function build(
   const records: Record<string, unknown>[] = []
   const stream = { write: (line: string) => records.push(JSON.parse(line)), isStalled: () => false }
   const log = createLog(config.logLevel, collect(lines))
+  const logLevels = createLogLevels(log, config.logLevel)
   const store = openSqlite(database)
   const sealer = await openDataKey(store, [seams.random(32)], seams)
   const environments = createEnvironments({ store, sealer, seams })
@@ -108,7 +110,7 @@ export async function build(
     close,
   }
   const services = await startServices(config, installation, seams, log, stream)
-  const app = await buildApp({ config, log, ...services, installation, now: seams.now })
+  const app = await buildApp({ config, log, ...services, logLevels, installation, now: seams.now })
   t.after(async () => {
     await app.server.close()
     await services.stop()
