@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import { createFollower } from '../../src/keys/follower.ts'
 import { createMemoryLimiter } from '../../src/limits/memory.ts'
 import { createSharedLimiter } from '../../src/limits/shared.ts'
+import { registerEventLoopMetrics } from '../../src/metrics/event-loop-metrics.ts'
 import { registerDecisionMetrics, registerLimiterMetrics } from '../../src/metrics/limiter-metrics.ts'
 import { registerStoreMetrics } from '../../src/metrics/store-metrics.ts'
 import { samplesOf } from '../helpers/metrics.ts'
@@ -51,6 +52,23 @@ describe('a family of metrics', () => {
       [1, 1, 0, 1, 1],
     )
     assert.deepEqual([found.jeton_limiter_shared, found.jeton_limiter_fallbacks_total], [0, 1])
+  })
+
+  it('tells how late the event loop comes to what is due', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const registry = new Registry()
+    const seams = drivenSeams()
+    const close = registerEventLoopMetrics(registry, seams.monotonic)
+    for (const lateMs of [0, 0, 200]) {
+      seams.advance(50 + lateMs)
+      t.mock.timers.tick(50)
+    }
+    close()
+    t.mock.timers.tick(50)
+    const found = samplesOf(await registry.metrics())
+    const within = (le: string) => found[`jeton_event_loop_delay_seconds_bucket{le="${le}"}`]
+    assert.deepEqual([within('0.001'), within('0.1'), within('0.25'), within('+Inf')], [2, 2, 3, 3])
+    assert.equal(found.jeton_event_loop_delay_seconds_sum, 0.2)
   })
 
   it('tells since when the store cannot be read, and when that is too long', async () => {
