@@ -22,7 +22,7 @@ import type { Limiter, Sharing } from './limits/limiter.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
 import { openSharedLimiter } from './limits/open-shared.ts'
 import { RedisError } from './limits/redis-faults.ts'
-import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { type Counting, type Metrics, openMetrics } from './metrics/metrics.ts'
 import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createTurnMint, type TurnMint } from './mint/turn.ts'
@@ -87,10 +87,12 @@ export async function startServices(
   const revocations = createRevocations({ follower, seams })
   const changeHeads = createChangeHeads(follower)
   await follower.refresh()
+  const { counting, over, close: closeMetrics } = openMetrics(seams)
   const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
-  const admission = createAdmission({ limiter, limits })
+  const admission = createAdmission({ limiter: counting.limiter(limiter, sharing), limits })
   const { now } = seams
-  const journal = warnOfLargeTokens(await openJournal(config, seams, log, stream), log)
+  const opened = await openJournal(config, seams, log, stream, counting)
+  const journal = warnOfLargeTokens(counting.journal(opened), log)
   const lastUses = createLastUses({ store, now, log })
   const unfollow = follow(follower, log)
   const rest = everyMinute(
@@ -105,19 +107,20 @@ export async function startServices(
     follower,
     keyring,
     mint: createMint({ keyring, revocations, admission, journal, seams, publicUrl }),
-    gate: createGate({ keyring, revocations, noteUse: lastUses.note, seams }),
+    gate: counting.gate(createGate({ keyring, revocations, noteUse: lastUses.note, seams })),
     revocations,
     revoke: createRevoke({ store, follower, seams }),
     journal,
     recentIssuances: createRecentIssuances({ folder: journalFolder(config.dataDir) }),
     turnMint: createTurnMint({ keyring, admission, journal, seams }),
-    authFailures: createAuthFailures(limits.authFailures, seams),
+    authFailures: counting.authFailures(createAuthFailures(limits.authFailures, seams)),
     sharing,
     lastUses,
-    metrics: createMetrics({ keyring, journal, changeHeads, now, sharing }),
+    metrics: over({ keyring, journal, changeHeads, now, sharing, follower, revocations }),
     async stop() {
       unfollow()
       rest()
+      closeMetrics()
       closeLimiter()
       await lastUses.flush()
       await journal.close()
@@ -131,6 +134,7 @@ async function openJournal(
   seams: Seams,
   log: Logger,
   stream: RecordStream,
+  { batch: onBatch }: Counting,
 ): Promise<Journal> {
   switch (config.journal) {
     case 'file': {
@@ -141,6 +145,7 @@ async function openJournal(
         takeHold: holdIfFree,
         seams,
         log,
+        onBatch,
       })
     }
     case 'stdout':

@@ -46,6 +46,9 @@ export interface Config {
   readonly sandbox: boolean
   /** How long keys may be used that could not be checked against the database. */
   readonly staleKeysSeconds: number
+  /** The port that tells the metrics to whoever asks; `undefined` opens none. */
+  readonly metricsPort: number | undefined
+  readonly metricsHost: string
   readonly logLevel: LogLevel
   /** Where the record of issued tokens is written. */
   readonly journal: JournalKind
@@ -56,7 +59,8 @@ export interface Config {
 const JOURNAL_KINDS = ['file', 'stdout', 'off'] as const
 export type JournalKind = (typeof JOURNAL_KINDS)[number]
 
-const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+/** From the quietest to the one that says most, and nothing at all. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** A start that cannot go on. Its message is the one thing that is printed. */
@@ -94,6 +98,8 @@ export const environmentVariables = z.object({
   STALE_KEYS_SECONDS: wholeNumber(1, 3600).prefault('30'),
   JOURNAL: z.enum(JOURNAL_KINDS, `must be one of ${JOURNAL_KINDS.join(', ')}`).prefault('file'),
   JOURNAL_KEEP_DAYS: wholeNumber(1, 3_650).prefault('90'),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  METRICS_HOST: z.string().optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
 })
 
@@ -194,6 +200,8 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
     corsOrigins: values.CORS_ORIGINS ?? [],
     sandbox: values.SANDBOX,
     staleKeysSeconds: values.STALE_KEYS_SECONDS,
+    metricsPort: values.METRICS_PORT,
+    metricsHost: values.METRICS_HOST ?? values.HOST,
     logLevel: values.LOG_LEVEL,
     journal: values.JOURNAL,
     journalKeepDays: values.JOURNAL_KEEP_DAYS,

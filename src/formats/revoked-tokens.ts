@@ -17,6 +17,8 @@ export interface RevokedTokens {
   since(version: number): { readonly complete: boolean; readonly revocations: readonly Revocation[] }
   /** The revision of the newest one that ever came; 0 when none did. */
   version(): number
+  /** How many there are whose tokens could be alive. `now` is unix seconds. */
+  countLiving(now: number): number
   /** Forgets those whose tokens cannot be alive any more. `now` is unix seconds. */
   forget(now: number): void
 }
@@ -42,7 +44,7 @@ export function createRevokedTokens(): RevokedTokens {
   let dead = 0
   let version = 0
 
-  return { put, refusing, firstFreeSecond, since, version: () => version, forget }
+  return { put, refusing, firstFreeSecond, since, version: () => version, countLiving, forget }
 
   function put(revocation: Revocation): void {
     const revocations: Map<string, Revocation> = byToken[revocation.kind]
@@ -69,6 +71,14 @@ export function createRevokedTokens(): RevokedTokens {
   function since(wanted: number) {
     const first = firstAfter(wanted)
     return { complete: first === 0, revocations: inOrder.slice(first).filter(isCurrent) }
+  }
+
+  function countLiving(now: number): number {
+    let living = 0
+    for (const revocations of Object.values(byToken)) {
+      for (const { until } of revocations.values()) if (until > now) living += 1
+    }
+    return living
   }
 
   function forget(now: number): void {

@@ -19,6 +19,8 @@ export interface Revocations {
   since(environmentId: string, version: number): Feed
   /** Ends at the next revocation of this environment or change to it, or when `signal` is aborted. */
   next(environmentId: string, signal: AbortSignal): Promise<void>
+  /** How many revocations there are whose tokens could still be alive. It looks at each of them. */
+  countLiving(): number
 }
 
 /** What tells whether a reader of the feed is up to date. */
@@ -52,7 +54,7 @@ export function createRevocations({ follower, seams }: RevocationsDeps): Revocat
   let forgotAt = 0
 
   follower.tell(take)
-  return { reasonAgainst, firstFreeSecond, standing, since, next }
+  return { reasonAgainst, firstFreeSecond, standing, since, next, countLiving }
 
   function reasonAgainst(environmentId: string, token: Identity): string | undefined {
     const kind = byEnvironment.get(environmentId)?.refusing(token)
@@ -93,6 +95,11 @@ export function createRevocations({ follower, seams }: RevocationsDeps): Revocat
       signal.addEventListener('abort', end)
       if (signal.aborted) end()
     })
+  }
+
+  function countLiving(): number {
+    const now = nowSeconds()
+    return byEnvironment.values().reduce((living, revoked) => living + revoked.countLiving(now), 0)
   }
 
   function take({ anew, revocations = [], environments = [] }: ChangedRows): void {

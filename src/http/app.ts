@@ -17,6 +17,7 @@ import type { LastUses } from '../keys/last-uses.ts'
 import type { SigningKeyRotation } from '../keys/signing-key-rotation.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Sharing } from '../limits/limiter.ts'
+import type { LogLevels } from '../log-level.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
@@ -25,6 +26,7 @@ import { followConnections } from './connections.ts'
 import { createErrorReplies } from './errors.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { acceptJsonOnly } from './json-body.ts'
+import { timeRequests } from './request-times.ts'
 import { channelsTokens } from './routes/channels-tokens.ts'
 import { clientTokens } from './routes/client-tokens.ts'
 import { documentation } from './routes/documentation.ts'
@@ -32,6 +34,7 @@ import { environmentRoutes } from './routes/environments.ts'
 import { issuanceRoutes } from './routes/issuances.ts'
 import { jwks } from './routes/jwks.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { logLevelRoutes } from './routes/log-level.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { oauth } from './routes/oauth.ts'
 import { operations } from './routes/operations.ts'
@@ -65,6 +68,7 @@ export interface AppDeps {
   readonly sharing: Sharing | undefined
   readonly lastUses: LastUses
   readonly metrics: Metrics
+  readonly logLevels: LogLevels
   /** What the admin API works on. */
   readonly installation: Administered
   /** Unix milliseconds. */
@@ -112,6 +116,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     publicUrl: config.publicUrl,
     log,
     journal: deps.journal,
+    metrics: deps.metrics,
   })
   const app: FastifyInstance = fastify({
     ...serverOptions(config, log),
@@ -129,6 +134,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   app.setSerializerCompiler(() => JSON.stringify)
   acceptJsonOnly(app)
   app.decorateRequest('caller', undefined)
+  timeRequests(app, deps.metrics.http)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id)
     done(hostFault(request))
@@ -202,7 +208,7 @@ function gateRoutes({ gate, revocations }: AppDeps, guard: Guard, draining: Abor
 // Every route in here takes the admin key. Only who has it is counted: strangers on the same address, behind a proxy
 // perhaps everybody, lock nobody out. The guard counts their failures.
 function adminRoutes(deps: AppDeps, guard: Guard) {
-  const { installation, follower, metrics, recentIssuances, log, now } = deps
+  const { installation, follower, metrics, logLevels, recentIssuances, log, now } = deps
   const { environments, keyLives, signingKeyRotation, store } = installation
   const refresh = follower.catchUp
   return async (app: FastifyInstance): Promise<void> => {
@@ -225,6 +231,7 @@ function adminRoutes(deps: AppDeps, guard: Guard) {
     await app.register(keyRoutes, { keyLives, store, now, refresh })
     await app.register(signingKeyRoutes, { environments, signingKeyRotation, now, refresh })
     await app.register(metricsRoute, { metrics })
+    await app.register(logLevelRoutes, { logLevels })
   }
 }
 

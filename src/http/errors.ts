@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { z } from 'zod'
 import { type ErrorCode, errorCatalogue, type Issue, JetonError } from '../domain/errors.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { LimitError } from '../mint/admission.ts'
 import { oauthCodeOf } from './oauth-errors.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
@@ -34,10 +35,11 @@ interface ErrorRepliesDeps {
   readonly publicUrl: string
   readonly log: Logger
   readonly journal: Pick<Journal, 'refuse'>
+  readonly metrics: Pick<Metrics, 'http' | 'tokens'>
 }
 
 /** Turns errors into answers. */
-export function createErrorReplies({ publicUrl, log, journal }: ErrorRepliesDeps) {
+export function createErrorReplies({ publicUrl, log, journal, metrics }: ErrorRepliesDeps) {
   return { sendError, sendOAuthError, onClientError }
 
   /** Answers a request whose handling threw. What the caller may not read goes to the log. */
@@ -63,6 +65,7 @@ export function createErrorReplies({ publicUrl, log, journal }: ErrorRepliesDeps
   function prepare(thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): JetonError {
     const error = toJetonError(thrown, request)
     const { status } = errorCatalogue[error.error]
+    count(error, request)
     record(error, request)
     if (error.cause !== undefined && status >= 500) {
       log.error({ requestId: request.id, error: error.error, err: error.cause }, 'request failed')
@@ -74,6 +77,12 @@ export function createErrorReplies({ publicUrl, log, journal }: ErrorRepliesDeps
     if (status === 401) reply.header('WWW-Authenticate', `${schemeOf(request)} realm="jeton"`)
     reply.code(status).header('X-Request-Id', request.id).header('Cache-Control', 'no-store')
     return error
+  }
+
+  function count({ error: code }: JetonError, { routeOptions }: FastifyRequest): void {
+    const { format } = routeOptions.config
+    metrics.http.failed(code)
+    if (format !== undefined) metrics.tokens.refused(format, code)
   }
 
   // Whoever has no living key records nothing, or anyone could fill the disk.
@@ -93,6 +102,7 @@ export function createErrorReplies({ publicUrl, log, journal }: ErrorRepliesDeps
       return
     }
     const { code, detail } = clientErrors[error.code ?? ''] ?? malformed
+    metrics.http.failed(code)
     const requestId = crypto.randomUUID()
     const { status } = errorCatalogue[code]
     const body = JSON.stringify(toProblem(new JetonError(code, detail), requestId))

@@ -2,7 +2,7 @@ import type { Seams } from '../seams.ts'
 import { type ChainWriter, createChainWriter } from './chain-writer.ts'
 import type { TakeHold } from './claim.ts'
 import { type Disk, systemDisk } from './disk.ts'
-import { type Issuance, type Journal, journalUnavailable } from './journal.ts'
+import { type Issuance, type Journal, journalUnavailable, type WrittenBatch } from './journal.ts'
 import { closed, type Draft, issued } from './record.ts'
 import { createRefusals } from './refusals.ts'
 import { createUpkeep } from './upkeep.ts'
@@ -34,6 +34,8 @@ export interface FileJournalDeps {
   readonly takeHold: TakeHold
   readonly seams: Seams
   readonly log: JournalLog
+  /** Told of each batch that is safe. */
+  readonly onBatch?: (batch: WrittenBatch) => void
   readonly disk?: Disk
   readonly rollBytes?: number
 }
@@ -55,7 +57,7 @@ interface Batch {
  * and one sync. While the files cannot be written it refuses, and tries again by itself.
  */
 export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
-  const { folder, keepDays, takeHold, seams, log, disk = systemDisk, rollBytes = ROLL_BYTES } = deps
+  const { folder, keepDays, takeHold, seams, log, onBatch, disk = systemDisk, rollBytes = ROLL_BYTES } = deps
   const { now, monotonic, random } = seams
   const chain: ChainWriter = createChainWriter({ folder, disk, takeHold, now, random, rollBytes })
   const upkeep = createUpkeep({ folder, keepDays, takeHold, now, log, own: chain.standing })
@@ -150,6 +152,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     try {
       await chain.write(batch.records)
       batch.settled?.resolve()
+      onBatch?.({ records: batch.records.length, seconds: (monotonic() - writingSince) / 1000 })
     } catch (error) {
       batch.settled?.reject(journalUnavailable())
       // What nobody waits for can still be written when the disk is back.

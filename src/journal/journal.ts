@@ -50,6 +50,13 @@ export interface JournalStanding {
   readonly backlogBytes: number
 }
 
+/** Records that were written at once and are safe now. */
+export interface WrittenBatch {
+  readonly records: number
+  /** From the beginning of the write to the end of the sync. */
+  readonly seconds: number
+}
+
 /** Where every issuance is recorded, before its token leaves. */
 export interface Journal {
   /** Whether records can be written now. */

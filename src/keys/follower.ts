@@ -17,6 +17,8 @@ export interface Follower {
   catchUp(): Promise<void>
   /** Since when, against the store. `stale`: too long ago to go on. */
   knowledge(): Knowledge
+  /** How long ago the last read that succeeded began. */
+  readAgeSeconds(): number
   /** The revision up to which this process knows everything. */
   revision(): number
 }
@@ -37,7 +39,14 @@ export function createFollower({ store, seams, staleKeysSeconds }: FollowerDeps)
   let readAt = Number.NEGATIVE_INFINITY
   let lastRead = Promise.resolve()
 
-  return { tell, refresh, catchUp, knowledge, revision: () => revision }
+  return {
+    tell,
+    refresh,
+    catchUp,
+    knowledge,
+    readAgeSeconds: () => readAgeMs() / 1000,
+    revision: () => revision,
+  }
 
   function tell(take: (rows: ChangedRows) => void): void {
     if (revision > 0) throw new Error('What is told of changes must be there before the first one is read')
@@ -62,7 +71,11 @@ export function createFollower({ store, seams, staleKeysSeconds }: FollowerDeps)
   }
 
   function knowledge(): Knowledge {
-    const ageMs = seams.monotonic() - readAt
+    const ageMs = readAgeMs()
     return ageMs <= FRESH_MS ? 'fresh' : ageMs <= staleKeysSeconds * 1000 ? 'behind' : 'stale'
+  }
+
+  function readAgeMs(): number {
+    return seams.monotonic() - readAt
   }
 }

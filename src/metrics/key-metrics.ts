@@ -24,14 +24,21 @@ export function registerKeyMetrics(registry: Registry, { keyring, now }: KeyMetr
     labelNames: ['within'],
     registers,
   })
+  const nextEnd = new Gauge({
+    name: 'jeton_keys_next_end_timestamp_seconds',
+    help: 'When the next living key ends by itself, in unix seconds. Not there while none does.',
+    registers,
+  })
 
   return () => {
+    let soonest = Number.POSITIVE_INFINITY
     const keys = { secret: 0, publishable: 0 }
     const ends = { day: 0, week: 0 }
     let flagged = 0
     for (const key of keyring.livingKeys()) {
       keys[key.kind] += 1
       if (key.exposedAt !== undefined) flagged += 1
+      if (key.expiresAt !== undefined) soonest = Math.min(soonest, key.expiresAt)
       const within = endingSoon(key, now())
       if (within !== undefined) ends[within] += 1
     }
@@ -40,5 +47,7 @@ export function registerKeyMetrics(registry: Registry, { keyring, now }: KeyMetr
     exposed.set(flagged)
     ending.set({ within: 'day' }, ends.day)
     ending.set({ within: 'week' }, ends.day + ends.week)
+    nextEnd.remove()
+    if (Number.isFinite(soonest)) nextEnd.set(soonest / 1000)
   }
 }

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { Sharing } from '../limits/limiter.ts'
+import type { AuthFailures } from '../limits/auth-failures.ts'
+import type { Decision, Limiter, Sharing } from '../limits/limiter.ts'
 import type { Renew } from './metrics.ts'
 
 export interface LimiterMetricsDeps {
@@ -27,4 +28,59 @@ export function registerLimiterMetrics(registry: Registry, { sharing }: LimiterM
     fallbacks.reset()
     fallbacks.inc(sharing.fallbacks())
   }
+}
+
+/** The two places where a decision is counted. */
+const PLACES = ['local', 'shared'] as const
+const RESULTS = ['admitted', 'refused_by_subject', 'refused_by_key'] as const
+
+/** What the limiter decided. Gives back what makes of a limiter one whose decisions are counted. */
+export function registerDecisionMetrics(
+  registry: Registry,
+): (limiter: Limiter, sharing: Sharing | undefined) => Limiter {
+  const decisions = new Counter({
+    name: 'jeton_limiter_decisions_total',
+    help: 'Decisions of the limiter, and where they were counted.',
+    labelNames: ['result', 'counted'],
+    registers: [registry],
+  })
+  for (const counted of PLACES) for (const result of RESULTS) decisions.inc({ result, counted }, 0)
+
+  return (limiter, sharing) => {
+    return {
+      take(counts) {
+        const decision = limiter.take(counts)
+        return decision instanceof Promise ? decision.then(note) : note(decision)
+      },
+    }
+
+    function note(decision: Decision): Decision {
+      const { refusedBy } = decision
+      const result = refusedBy === undefined ? 'admitted' : (`refused_by_${refusedBy.policy}` as const)
+      decisions.inc({ result, counted: sharing?.state() ?? 'local' } satisfies {
+        result: (typeof RESULTS)[number]
+        counted: (typeof PLACES)[number]
+      })
+      return decision
+    }
+  }
+}
+
+/** Authentications that failed. Gives back what makes of a counter of them one that is counted here as well. */
+export function registerAuthFailureMetrics(registry: Registry): (failures: AuthFailures) => AuthFailures {
+  const failures = new Counter({
+    name: 'jeton_authentication_failures_total',
+    help: 'Failed authentications: refused with their own code, or limited because their network had too many.',
+    labelNames: ['answer'],
+    registers: [registry],
+  })
+  for (const answer of ['refused', 'limited']) failures.inc({ answer }, 0)
+
+  return ({ count }) => ({
+    count(network) {
+      const failure = count(network)
+      failures.inc({ answer: failure.limited ? 'limited' : 'refused' })
+      return failure
+    },
+  })
 }

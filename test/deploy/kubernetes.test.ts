@@ -37,7 +37,7 @@ const statefulSet = find(
     }),
     selector,
     template: z.object({
-      metadata: z.object({ labels }),
+      metadata: z.object({ labels, annotations: z.record(z.string(), z.string()) }),
       spec: z.looseObject({
         serviceAccountName: z.string(),
         automountServiceAccountToken: z.literal(false),
@@ -158,9 +158,18 @@ describe('deploy/kubernetes', () => {
       const { path, port: asked } = container[name].httpGet
       assert.equal(path, name === 'readinessProbe' ? '/readyz' : '/healthz')
       assert.equal((await service().server.inject({ url: path })).statusCode, 200)
-      assert.deepEqual(container.ports, [{ name: asked, containerPort: Number(image.env.PORT) }])
+      assert.deepEqual(container.ports[0], { name: asked, containerPort: Number(image.env.PORT) })
     })
   }
+
+  it('opens the metrics on a port of their own, and says so to Prometheus', () => {
+    const containerPort = Number(config.METRICS_PORT)
+    assert.deepEqual(container.ports.slice(1), [{ name: 'metrics', containerPort }])
+    assert.deepEqual(statefulSet.template.metadata.annotations, {
+      'prometheus.io/scrape': 'true',
+      'prometheus.io/port': config.METRICS_PORT,
+    })
+  })
 
   it('gives Jeton the time in which it ends, after the balancers know', () => {
     const beforeSeconds = container.lifecycle.preStop.sleep.seconds
@@ -228,9 +237,10 @@ describe('deploy/kubernetes', () => {
         egress: z.array(z.strictObject({ to: peers, ports })),
       }),
     )
+    // Each to one kind of caller: who reads metrics cannot ask for tokens, and the other way round.
     assert.deepEqual(
-      policy.ingress.flatMap((rule) => rule.ports.map((it) => it.port)),
-      [container.ports[0]?.name],
+      policy.ingress.map((rule) => [rule.from.length, ...rule.ports.map((it) => it.port)]),
+      container.ports.map(({ name }) => [1, name]),
     )
     assert.deepEqual(
       policy.egress.flatMap((rule) => rule.ports.map((it) => it.port)),

@@ -36,8 +36,11 @@ describe('a secret', () => {
     await judgeEverything(client, secrets, tokens)
     await doEverythingWrong(client, secrets)
     await sendNoHttp(server.url, secrets.secretKey, canaries)
+    assert.deepEqual(await client.uncalled(), [], 'what is described and was never called with success')
     await useCommandLine(installation, canaries, server.url)
 
+    // What all of it left there, for the one who has the admin key.
+    assert.match(await client.admin('GET', '/metrics'), /^jeton_token_refusals_total\{.+\} [1-9]/m)
     recordData('while a server runs')
     canaries.record('a backup', readFileSync(join(elsewhere, 'backup.db')))
     await server.stop('SIGKILL')
@@ -52,6 +55,12 @@ describe('a secret', () => {
 
     t.diagnostic(`${canaries.sizeBytes()} bytes were looked through`)
     assert.ok(server.stdout().split('\n').length > 100, 'the log was not written')
+    for (const file of [/jeton\.db-wal$/, /\.jsonl$/]) {
+      assert.ok(
+        canaries.places().some((where) => file.test(where)),
+        `${file} was not looked through`,
+      )
+    }
     assert.deepEqual(canaries.found(), [])
   })
 

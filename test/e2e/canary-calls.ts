@@ -21,7 +21,8 @@ type Secrets = Awaited<ReturnType<typeof useAdminApi>>
 /** Calls a server over HTTP and keeps every answer. */
 export function createClient(url: string, canaries: Canaries) {
   let calls = 0
-  return { url, send, admin }
+  const succeeded: string[] = []
+  return { url, send, admin, uncalled }
 
   /** Sends a request and keeps its answer, without what it shows by right. */
   async function send(
@@ -41,11 +42,26 @@ export function createClient(url: string, canaries: Canaries) {
       },
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
+    if (reply.ok) succeeded.push(`${method} ${path.split('?')[0]}`)
     const answer = await reply.text()
     const where = `the answer to ${method} ${path.slice(0, 40)} (${reply.status})`
     canaries.record(where, answer, shown(answer))
     canaries.record(`${where}, its headers`, JSON.stringify([...reply.headers]))
     return { status: reply.status, answer }
+  }
+
+  /** Each call of the API's description that never was one that succeeded. */
+  async function uncalled(): Promise<string[]> {
+    const { paths } = openApi.parse(JSON.parse((await send('GET', '/openapi.json', {})).answer))
+    const described = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    )
+    assert.ok(described.length > 30, 'the description is not there')
+    return described.filter((call) => {
+      const parts = call.split(/\{\w+\}/).map(RegExp.escape)
+      const pattern = new RegExp(`^${parts.join('[^/]+')}$`)
+      return !succeeded.some((one) => pattern.test(one))
+    })
   }
 
   /** Calls the admin API, which must do what it is asked. `shown` reads the secret that the answer shows this once. */
@@ -103,12 +119,15 @@ export async function useAdminApi({ admin }: Client, canaries: Canaries) {
   const signingKeys = `/v1/environments/${id}/signing-keys`
   await admin('POST', `${signingKeys}/import`, { kid: 'theirs', format: 'user', secret: importedSecret })
   await admin('POST', `${signingKeys}/rotate`)
+  await admin('POST', `${signingKeys}/roll-back`, { algorithm: 'HS256' })
   await admin('GET', signingKeys)
   const ended = await making(keys, { kind: 'secret' }, madeKey, secretOf)
   await admin('POST', `/v1/keys/${ended.key.id}/revoke`)
   await admin('POST', `/v1/environments/${id}/archive`)
   await admin('POST', `/v1/environments/${id}/restore`)
-  for (const path of ['/v1/environments', `/v1/environments/${id}`, keys]) await admin('GET', path)
+  const shown = ['/v1/environments', `/v1/environments/${id}`, keys, `/v1/keys/${key.key.id}`]
+  for (const path of shown) await admin('GET', path)
+  for (const level of ['debug', 'trace']) await admin('PUT', '/v1/log-level', { level })
   return {
     id,
     secretKey: pair.secretKey,
@@ -164,6 +183,9 @@ export async function judgeEverything({ send }: Client, { secretKey }: Secrets, 
       [200, 200, 200],
     )
     await send('POST', '/v1/revocations', { headers, body: { jti: token } })
+  }
+  for (const body of [{ jti: 'one' }, { subject: 'alice' }]) {
+    assert.equal((await send('POST', '/v1/revocations', { headers, body })).status, 200)
   }
   assert.equal((await send('GET', '/v1/revocations', { headers })).status, 200)
 }

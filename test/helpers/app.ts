@@ -20,6 +20,8 @@ import type { Sealer } from '../../src/keys/sealing.ts'
 import { createSigningKeyExport } from '../../src/keys/signing-key-export.ts'
 import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/keys/signing-key-rotation.ts'
 import { createLog } from '../../src/log.ts'
+import { createLogLevels } from '../../src/log-level.ts'
+import type { Mint } from '../../src/mint/mint.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type DrivenSeams, drivenSeams } from './seams.ts'
@@ -33,6 +35,7 @@ export interface TestService {
   readonly keyring: Keyring
   readonly lastUses: LastUses
   readonly sealer: Sealer
+  readonly mint: Mint
   readonly gate: Gate
   readonly revocations: Revocations
   readonly revoke: Revoke
@@ -88,6 +91,7 @@ export async function build(
   const records: Record<string, unknown>[] = []
   const stream = { write: (line: string) => records.push(JSON.parse(line)), isStalled: () => false }
   const log = createLog(config.logLevel, collect(lines))
+  const logLevels = createLogLevels(log, config.logLevel)
   const actors = createActors({ by: 'server' })
   const store = openSqlite(database, { witness: { now: seams.now, actor: actors.current } })
   const sealer = await openDataKey(store, [seams.random(32)], seams)
@@ -109,7 +113,7 @@ export async function build(
     close,
   }
   const services = await startServices(config, installation, seams, log, stream)
-  const app = await buildApp({ config, log, ...services, installation, now: seams.now })
+  const app = await buildApp({ config, log, ...services, logLevels, installation, now: seams.now })
   t.after(async () => {
     await app.server.close()
     await services.stop()
@@ -126,6 +130,7 @@ export async function build(
     keyring: services.keyring,
     lastUses: services.lastUses,
     sealer,
+    mint: services.mint,
     gate: services.gate,
     revocations: services.revocations,
     revoke: services.revoke,

@@ -15,6 +15,8 @@ export interface Canaries {
   recordFolder(where: string, folder: string, shown?: Record<string, readonly string[]>): void
   /** Each place that holds one, what it holds and in which form. */
   found(): string[]
+  /** Whatever is looked through, by its name. */
+  places(): string[]
   /** How much is looked through, in bytes. */
   sizeBytes(): number
 }
@@ -22,7 +24,7 @@ export interface Canaries {
 export function createCanaries(): Canaries {
   const planted: { name: string; forms: (readonly [string, Buffer])[] }[] = []
   const recorded: { where: string; content: Buffer }[] = []
-  return { plant, plantKey, plantToken, record, recordFolder, found, sizeBytes }
+  return { plant, plantKey, plantToken, record, recordFolder, found, places, sizeBytes }
 
   function plant(name: string, secret: string | Uint8Array): void {
     const bytes = Buffer.from(secret)
@@ -67,6 +69,10 @@ export function createCanaries(): Canaries {
             .map(({ where }) => `${where} holds ${name} as ${form}`),
         ),
     )
+  }
+
+  function places(): string[] {
+    return recorded.map(({ where }) => where)
   }
 
   function sizeBytes(): number {

@@ -58,6 +58,7 @@ describe('metrics', () => {
       'jeton_keys{kind="secret"}': 3,
       'jeton_keys{kind="publishable"}': 2,
       jeton_keys_exposed: 1,
+      jeton_keys_next_end_timestamp_seconds: Math.floor(seams.now() / 1000) + 3_600,
       'jeton_keys_ending{within="day"}': 1,
       'jeton_keys_ending{within="week"}': 3,
     }
