@@ -126,7 +126,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'cli',
       'compose.ts',
       'config.ts',
-      'doctor.ts',
+      'doctor/doctor.ts',
       'domain',
       'formats',
       'installation.ts',
@@ -184,8 +184,8 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ['pino'],
   },
-  'doctor.ts': {
-    rooms: ['config.ts', 'config-files.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
+  doctor: {
+    rooms: ['config.ts', 'config-files.ts', 'doctor', 'installation.ts', 'keys', 'seams.ts', 'store'],
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
   'maintenance.ts': {
