@@ -12,7 +12,10 @@ import type { Call, Replica } from './replica-load.ts'
 import type { Fault, Stretch } from './replica-verdicts.ts'
 
 /** How long a replica goes on that cannot read the database. */
-export const STALE_MS = 3_000
+export const STALE_MS = 5_000
+
+/** A machine that does much else may need longer for everything, and no promise is about that. */
+const PATIENCE_MS = 30_000
 
 /** A replica, with every process that it was. */
 export interface Running extends Replica {
@@ -120,21 +123,29 @@ export function createFaults(
   async function answered(some: readonly Replica[], count = 30): Promise<void> {
     const left = new Map(some.map(({ name }) => [name, count]))
     let seen = calls.length
-    await eventually(() => {
-      for (const { replica, status } of calls.slice(seen)) {
-        if (status !== undefined) left.set(replica, (left.get(replica) ?? 0) - 1)
-      }
-      seen = calls.length
-      return some.every(({ name }) => (left.get(name) ?? 0) <= 0)
-    }, 'the replicas answer')
+    await eventually(
+      () => {
+        for (const { replica, status } of calls.slice(seen)) {
+          if (status !== undefined) left.set(replica, (left.get(replica) ?? 0) - 1)
+        }
+        seen = calls.length
+        return some.every(({ name }) => (left.get(name) ?? 0) <= 0)
+      },
+      'the replicas answer',
+      PATIENCE_MS,
+    )
   }
 }
 
 async function untilReadiness(replicas: readonly Replica[], wanted: string): Promise<void> {
-  await eventually(async () => {
-    const found = await Promise.all(replicas.map(readinessOf))
-    return found.every((one) => one === wanted)
-  }, `/readyz says ${wanted}`)
+  await eventually(
+    async () => {
+      const found = await Promise.all(replicas.map(readinessOf))
+      return found.every((one) => one === wanted)
+    },
+    `/readyz says ${wanted}`,
+    PATIENCE_MS,
+  )
 }
 
 async function readinessOf({ url }: Replica): Promise<string> {
@@ -146,7 +157,11 @@ async function readinessOf({ url }: Replica): Promise<string> {
 /** Waits until every replica mints with it. */
 export async function untilKnown(replicas: readonly Replica[], key: string): Promise<void> {
   for (const { name, url } of replicas) {
-    await eventually(async () => (await mint(url, key, `first-of-${name}`)).status === 200, 'it is known')
+    await eventually(
+      async () => (await mint(url, key, `first-of-${name}`)).status === 200,
+      'it is known',
+      PATIENCE_MS,
+    )
   }
 }
 
