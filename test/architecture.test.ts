@@ -185,7 +185,18 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['pino'],
   },
   doctor: {
-    rooms: ['config.ts', 'config-files.ts', 'doctor', 'installation.ts', 'keys', 'seams.ts', 'store'],
+    rooms: [
+      'config.ts',
+      'config-files.ts',
+      'doctor',
+      'installation.ts',
+      'journal/folder.ts',
+      'journal/inspect.ts',
+      'keys',
+      'limits/open-shared.ts',
+      'seams.ts',
+      'store',
+    ],
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
   'maintenance.ts': {
