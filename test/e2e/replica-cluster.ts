@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { z } from 'zod'
 import { ADMIN } from '../helpers/admin.ts'
-import { brokenWay } from '../helpers/broken-way.ts'
 import { mint } from '../helpers/installation.ts'
 import { eventually } from '../helpers/journal.ts'
 import { startPostgres } from '../helpers/postgres.ts'
@@ -30,13 +29,13 @@ export interface Damage {
   readonly forgot: Stretch[]
 }
 
-/** Three servers on one PostgreSQL and one Redis, all of their own. The third one's way to PostgreSQL can be cut. */
+/** Three servers on one PostgreSQL and one Redis, all of their own. The third one is a user of its own to PostgreSQL. */
 export async function startCluster(t: TestContext) {
   const postgres = await startPostgres()
   t.after(postgres.end)
   const redis = await startRedis(t)
-  let isCut = false
-  const way = await brokenWay(t, postgres.url, () => isCut)
+  await postgres.query("create role third superuser login password 'third'")
+  const asThird = Object.assign(new URL(postgres.url), { username: 'third', password: 'third' }).href
   const start = async (name: string, databaseUrl: string): Promise<Running> => {
     const env = {
       DATA_DIR: await temporaryFolder(t),
@@ -55,18 +54,15 @@ export async function startCluster(t: TestContext) {
   const [one, two, three] = await Promise.all([
     start('one', postgres.url),
     start('two', postgres.url),
-    start('three', way),
+    start('three', asThird),
   ])
-  const cut = (cutsNow: boolean) => {
-    isCut = cutsNow
-  }
-  return { postgres, redis, replicas: [one, two, three], one, two, three, cut }
+  return { postgres, redis, replicas: [one, two, three], one, two, three }
 }
 
 /** What is done to a cluster, each time until it is whole again. */
 export function createFaults(
   t: TestContext,
-  { postgres, redis, replicas, cut }: Awaited<ReturnType<typeof startCluster>>,
+  { postgres, redis, replicas, three }: Awaited<ReturnType<typeof startCluster>>,
   calls: readonly Call[],
 ) {
   const damage: Damage = { faults: [], forgot: [] }
@@ -96,16 +92,18 @@ export function createFaults(
     await untilReadiness(replicas, 'ready')
   }
 
-  /** Cuts one off from PostgreSQL until it refuses. */
-  async function cutOff(replica: Running, work: (cutAt: number) => Promise<void>): Promise<void> {
+  /** Cuts the third one off from PostgreSQL until it refuses: that lets it in no more, and ends what it has open. */
+  async function cutOff(work: (cutAt: number) => Promise<void>): Promise<void> {
     const from = Date.now()
-    cut(true)
-    await work(from)
-    await untilReadiness([replica], '503')
+    await postgres.query('alter role third nologin')
+    await postgres.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'third'")
+    const cutAt = Date.now()
+    await work(cutAt)
+    await untilReadiness([three], '503')
     await answered(replicas)
-    cut(false)
+    await postgres.query('alter role third login')
     await untilReadiness(replicas, 'ready')
-    damage.faults.push({ what: 'cut off', replica: replica.name, from, to: Date.now() })
+    damage.faults.push({ what: 'cut off', replica: three.name, from, to: Date.now() })
   }
 
   /** Crashes PostgreSQL, and starts it again once every replica refuses. */

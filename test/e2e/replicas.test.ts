@@ -91,7 +91,7 @@ async function liveThrough(t: TestContext) {
     await kill(two)
     await loseRedis()
     await answered(replicas, 60)
-    await cutOff(three, (cutAt) => revoke(second, cutAt))
+    await cutOff((cutAt) => revoke(second, cutAt))
     await answered(replicas)
     await loseDatabase()
     const signs = await rotate(three.url, true)
