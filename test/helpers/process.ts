@@ -15,7 +15,7 @@ const NODE_COMPILE_CACHE = resolve(process.env.NODE_COMPILE_CACHE ?? join(tmpdir
 /** The levels at which a server says where it listens. */
 const SAYS_WHERE = ['info', 'debug', 'trace']
 /** Far more than a start takes on a machine that is busy, and less than any test's own time-out. */
-const LISTENS_WITHIN_MS = 40_000
+const LISTENS_WITHIN_MS = 90_000
 
 /** A server process of its own, listening on a free port. */
 export interface ServerProcess {
