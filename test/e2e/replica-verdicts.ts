@@ -10,7 +10,7 @@ export interface Stretch {
 
 /** What was done to the servers; `replica` is the only one that it is done to. */
 export interface Fault extends Stretch {
-  readonly what: 'killed' | 'cut off' | 'database away'
+  readonly what: 'killed' | 'cut off' | 'database away' | 'held up'
   readonly replica?: string
 }
 
@@ -98,10 +98,31 @@ export function isExplained(call: Call, faults: readonly Fault[], staleAfterMs: 
     if (fault.replica !== undefined && fault.replica !== call.replica) return false
     if (call.status === undefined) return fault.what === 'killed' && touches(fault, spanOf(call))
     if (fault.what === 'killed') return false
+    if (fault.what === 'held up') return touches(fault, spanOf(call))
     // It goes on with what it knows: on a machine that does much else, that is not of this moment when the fault begins.
     const from = call.what === 'change' ? fault.from : fault.from + staleAfterMs / 2
     return touches({ from, to: fault.to }, spanOf(call))
   })
+}
+
+/** How long an answer takes, at least, of a process that other programs leave hardly any processor to. */
+const HELD_UP_MS = 500
+/** How much longer it may know less than it must: until its next read of the database has come to an end. */
+const AFTERWARDS_MS = 1_000
+
+/**
+ * When the machine kept a replica from working, as the time tells that its answers took. It then knows too little in time,
+ * and says so, whatever is done to PostgreSQL.
+ */
+export function heldUp(calls: readonly Call[]): Fault[] {
+  return calls
+    .filter(({ what, sentAt, answeredAt }) => what !== 'change' && answeredAt - sentAt >= HELD_UP_MS)
+    .map(({ replica, sentAt, answeredAt }) => ({
+      what: 'held up',
+      replica,
+      from: sentAt - AFTERWARDS_MS,
+      to: answeredAt + AFTERWARDS_MS,
+    }))
 }
 
 type Keys = NonNullable<Answer['keys']>
