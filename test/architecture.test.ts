@@ -143,7 +143,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'cli',
       'compose.ts',
       'config.ts',
-      'doctor.ts',
+      'doctor/doctor.ts',
       'domain',
       'formats',
       'installation.ts',
@@ -206,8 +206,19 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ['pino'],
   },
-  'doctor.ts': {
-    rooms: ['config.ts', 'config-files.ts', 'installation.ts', 'keys', 'seams.ts', 'store'],
+  doctor: {
+    rooms: [
+      'config.ts',
+      'config-files.ts',
+      'doctor',
+      'installation.ts',
+      'journal/folder.ts',
+      'journal/inspect.ts',
+      'keys',
+      'limits/open-shared.ts',
+      'seams.ts',
+      'store',
+    ],
     packages: ['node:crypto', 'node:fs', 'node:path'],
   },
   'maintenance.ts': {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { examine } from '../doctor.ts'
+import { examine } from '../doctor/doctor.ts'
 import { systemSeams } from '../seams.ts'
 import { type OutputOptions, print } from './output.ts'
 

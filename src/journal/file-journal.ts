@@ -60,7 +60,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   const { folder, keepDays, takeHold, seams, log, onBatch, disk = systemDisk, rollBytes = ROLL_BYTES } = deps
   const { now, monotonic, random } = seams
   const chain: ChainWriter = createChainWriter({ folder, disk, takeHold, now, random, rollBytes })
-  const upkeep = createUpkeep({ folder, keepDays, takeHold, now, log, own: chain.standing })
+  const upkeep = createUpkeep({ folder, keepDays, takeHold, now, monotonic, log, own: chain.standing })
   const refusals = createRefusals({ now, monotonic, post })
   let next = emptyBatch()
   let writing: Batch | undefined

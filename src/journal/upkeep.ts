@@ -11,6 +11,12 @@ import { type ChainFile, dayOf, LOCK_NAME, listFiles, listInstances } from './fo
 const EVERY_MS = 60_000
 const DAY_MS = 86_400_000
 
+/**
+ * How long a file must have been too old before it is removed, by a clock that never jumps: a wall clock that leaps ahead
+ * and is set right again takes no record with it.
+ */
+const DOUBT_MS = 3_600_000
+
 // About six megabytes a second: requests come first, and no process writes more than it packs.
 const CHUNK_BYTES = 131_072
 const PAUSE_MS = 20
@@ -25,12 +31,13 @@ interface UpkeepDeps {
   readonly takeHold: TakeHold
   /** Unix milliseconds. */
   readonly now: () => number
+  readonly monotonic: () => number
   readonly log: UpkeepLog
   /** This process's own chain, and the place of the file that it writes now. */
   readonly own: () => { readonly instance: string; readonly seq: number | undefined } | undefined
 }
 
-/** Packs files that are complete, and removes those that were kept long enough. */
+/** Packs files that are complete, and removes those that were kept long enough, an hour after it saw that they were. */
 export interface Upkeep {
   /** Does it now and every minute, beside everything else. */
   start(): void
@@ -40,9 +47,11 @@ export interface Upkeep {
   stop(): Promise<void>
 }
 
-export function createUpkeep({ folder, keepDays, takeHold, now, log, own }: UpkeepDeps): Upkeep {
+export function createUpkeep({ folder, keepDays, takeHold, now, monotonic, log, own }: UpkeepDeps): Upkeep {
   const ending = new AbortController()
   const { signal } = ending
+  // Since when each file is too old, on the monotonic clock.
+  const dueSince = new Map<string, number>()
   let running: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -101,13 +110,31 @@ export function createUpkeep({ folder, keepDays, takeHold, now, log, own }: Upke
   }
 
   async function lookAfter(file: ChainFile): Promise<void> {
-    if (file.day < dayOf(now() - keepDays * DAY_MS)) await remove(file)
-    else if (!file.packed) await pack(file, signal)
+    if (isDue(file)) {
+      await remove(file)
+      dueSince.delete(plainPathOf(file))
+    } else if (!file.packed) await pack(file, signal)
+  }
+
+  function isDue(file: ChainFile): boolean {
+    const plain = plainPathOf(file)
+    if (file.day >= dayOf(now() - keepDays * DAY_MS)) {
+      dueSince.delete(plain)
+      return false
+    }
+    const since = dueSince.get(plain) ?? monotonic()
+    dueSince.set(plain, since)
+    return monotonic() - since >= DOUBT_MS
   }
 }
 
-async function remove({ path, packed }: ChainFile): Promise<void> {
-  const plain = packed ? path.slice(0, -'.gz'.length) : path
+// Where it lies, or lay before it was packed.
+function plainPathOf({ path, packed }: ChainFile): string {
+  return packed ? path.slice(0, -'.gz'.length) : path
+}
+
+async function remove(file: ChainFile): Promise<void> {
+  const plain = plainPathOf(file)
   for (const suffix of ['', '.gz', '.gz.tmp']) await rm(`${plain}${suffix}`, { force: true })
 }
 

@@ -70,8 +70,8 @@ export interface Keyring {
    * `undefined` when there is no such environment.
    */
   publicKeys(environmentId: string): readonly PublicJwk[] | undefined
-  /** Whether every environment that mints has a key that may sign now. */
-  canSign(): boolean
+  /** Which of the environments that mint have a key that may sign now; without any environment, all of them have. */
+  canSign(): 'everywhere' | 'somewhere' | 'nowhere'
   /** Every secret and publishable key that lives now, those of archived environments aside. */
   livingKeys(): Iterable<HeldKey>
 }
@@ -221,11 +221,11 @@ export function createKeyring({ store, follower, sealer, seams, adminKeys }: Key
     return environment.archivedAt === undefined ? signers.publicKeys(environmentId, seams.now()) : []
   }
 
-  function canSign(): boolean {
+  function canSign(): 'everywhere' | 'somewhere' | 'nowhere' {
     const now = seams.now()
-    return [...environments.values()].every(
-      ({ id, archivedAt }) => archivedAt !== undefined || signers.canSign(id, now),
-    )
+    const living = [...environments.values()].filter(({ archivedAt }) => archivedAt === undefined)
+    const signing = living.filter(({ id }) => signers.canSign(id, now)).length
+    return signing === living.length ? 'everywhere' : signing > 0 ? 'somewhere' : 'nowhere'
   }
 
   function* livingKeys(): Generator<HeldKey> {

@@ -66,6 +66,19 @@ describe('jeton doctor', () => {
     ['an admin key that is missing', () => ({ ADMIN_KEY: '' }), /there is no admin key → set ADMIN_KEY/],
     ['a PUBLIC_URL in production without HTTPS', () => HTTP_PRODUCTION, /is not https → put HTTPS in front/],
     [
+      'a Redis that is away',
+      () => ({ REDIS_URL: 'redis://:hunter2@127.0.0.1:1' }),
+      /^the Redis of REDIS_URL \(127\.0\.0\.1:1\) does not count limits: ECONNREFUSED → start it/,
+    ],
+    [
+      'a file in the place of the journal',
+      (dataDir) => {
+        writeFileSync(join(dataDir, 'journal'), '')
+        return {}
+      },
+      /^the journal’s folder .* cannot be used/,
+    ],
+    [
       'a data folder that is not there',
       (dataDir) => ({ DATA_DIR: join(dataDir, 'none') }),
       /DATA_DIR .*none cannot be used.*There is no database/s,

@@ -87,8 +87,12 @@ export async function verifyAll(folder: string, anchors: readonly string[] = [],
 }
 
 /** Asks until it is so. A test that waits here has a deadline of its own. */
-export async function eventually(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const until = performance.now() + 10_000
+export async function eventually(
+  isSo: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 10_000,
+): Promise<void> {
+  const until = performance.now() + withinMs
   while (!(await isSo())) {
     if (performance.now() > until) throw new Error(`It never came to be: ${what}`)
     await sleep(20)

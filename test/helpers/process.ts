@@ -12,6 +12,11 @@ const ROOT = join(import.meta.dirname, '../..')
 // The suite starts hundreds of processes; without this most of their time goes into reading the same sources.
 const NODE_COMPILE_CACHE = resolve(process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'jeton-compile-cache'))
 
+/** The levels at which a server says where it listens. */
+const SAYS_WHERE = ['info', 'debug', 'trace']
+/** Far more than a start takes on a machine that is busy, and less than any test's own time-out. */
+const LISTENS_WITHIN_MS = 90_000
+
 /** A server process of its own, listening on a free port. */
 export interface ServerProcess {
   readonly url: string
@@ -89,6 +94,8 @@ export async function startServer(
   env: Record<string, string>,
   user: { readonly uid?: number; readonly gid?: number } = {},
 ): Promise<ServerProcess> {
+  const { LOG_LEVEL = 'info' } = env
+  if (!SAYS_WHERE.includes(LOG_LEVEL)) throw new Error(`With LOG_LEVEL=${LOG_LEVEL} nobody learns its port`)
   const child = start('main.ts', [], { PORT: '0', ...env }, 'pipe', user)
   const output = collect(child)
   const ended = once(child, 'close')
@@ -96,13 +103,7 @@ export async function startServer(
     child.kill('SIGKILL')
     await ended
   })
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout?.on('data', () => {
-      const found = /Server listening at (\S+?)"/.exec(output().stdout)?.[1]
-      if (found !== undefined) resolve(found)
-    })
-    child.once('close', () => reject(new Error(`The server did not start: ${JSON.stringify(output())}`)))
-  })
+  const url = await listening(child, output)
   return {
     url,
     child,
@@ -113,6 +114,25 @@ export async function startServer(
       const [code] = await ended
       return { code, ...output() }
     },
+  }
+}
+
+/** The URL that a server says it listens at. */
+async function listening(child: ChildProcess, output: ReturnType<typeof collect>): Promise<string> {
+  const found = Promise.withResolvers<string>()
+  const look = () => {
+    const url = /Server listening at (\S+?)"/.exec(output().stdout)?.[1]
+    if (url !== undefined) found.resolve(url)
+  }
+  const fail = (what: string) => found.reject(new Error(`${what}: ${JSON.stringify(output())}`))
+  const patience = setTimeout(() => fail('The server does not say that it listens'), LISTENS_WITHIN_MS)
+  child.stdout?.on('data', look)
+  child.once('close', () => fail('The server did not start'))
+  try {
+    return await found.promise
+  } finally {
+    clearTimeout(patience)
+    child.stdout?.off('data', look)
   }
 }
 

@@ -129,6 +129,29 @@ describe('an environment in which no key may sign', () => {
     assert.equal(reply.headers.ratelimit, undefined)
   })
 
+  it('takes no process out of the balancer while others can mint: a clock that was ahead made it', async (t) => {
+    const { server, environments, made, follower, seams } = await build(t)
+    const mint = async (key: string) => {
+      const headers = { authorization: `Bearer ${key}` }
+      const payload = { userId: 'a', name: 'A' }
+      const reply = await server.inject({ method: 'POST', url: '/auth/token', headers, payload })
+      return reply.statusCode
+    }
+    const ready = async () => {
+      const { status, checks } = (await server.inject({ url: '/readyz' })).json()
+      return [status, checks.signing]
+    }
+    seams.advance(60_000)
+    const ahead = await environments.create('From the future')
+    seams.advance(-60_000)
+    await follower.refresh()
+    assert.deepEqual([await mint(made.secretKey), await mint(ahead.secretKey)], [200, 503])
+    assert.deepEqual(await ready(), ['degraded', 'somewhere'])
+    seams.advance(60_000)
+    await follower.refresh()
+    assert.deepEqual([await mint(ahead.secretKey), await ready()], [200, ['ready', undefined]])
+  })
+
   it('is empty for an archived environment, which no longer counts for readiness either', async (t) => {
     const { server, environments, made, follower, store, seams } = await build(t)
     const { id } = made.environment

@@ -9,12 +9,13 @@ import { filesIn, journalFolderOf, tokenOf, verifyAll } from '../helpers/journal
 import { drivenSeams } from '../helpers/seams.ts'
 
 const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
 
 describe('old files of the journal', () => {
   it('are packed, kept for so many days, and then removed; the chain of the rest holds together', async (t) => {
     const { open, folder, told } = await journalFolderOf(t)
     const seams = drivenSeams()
-    const { now } = seams
+    const { now, monotonic } = seams
     const journal = await open({ seams })
     for (const jti of ['a', 'b', 'c', 'd']) {
       await journal.append(tokenOf(jti))
@@ -25,7 +26,9 @@ describe('old files of the journal', () => {
     const own = () => ({ instance: journal.standing()?.instance ?? '', seq: 4 })
     // What a process that was killed while packing has left.
     writeFileSync(`${filesIn(folder)[0]}.gz.tmp`, 'half of it')
-    const upkeep = createUpkeep({ folder, keepDays: 2, takeHold: holdIfFree, now, log, own })
+    const upkeep = createUpkeep({ folder, keepDays: 2, takeHold: holdIfFree, now, monotonic, log, own })
+    await upkeep.pass()
+    seams.advance(HOUR_MS)
     await upkeep.pass()
     const names = () => filesIn(folder).map((path) => basename(path).slice(7))
     // The clock stands at the 26th.
@@ -36,6 +39,34 @@ describe('old files of the journal', () => {
     assert.deepEqual([chain?.broken, chain?.records], [undefined, 4])
     assert.deepEqual(told, [])
     await upkeep.stop()
+  })
+
+  it('outlive a clock that leaps ahead and is set right within the hour', async (t) => {
+    const { open, folder, verify } = await journalFolderOf(t)
+    const seams = drivenSeams()
+    let leapMs = 0
+    const now = () => seams.now() + leapMs
+    const { monotonic, random } = seams
+    const journal = await open({ seams: { now, monotonic, random } })
+    let seq = 1
+    const own = () => ({ instance: journal.standing()?.instance ?? '', seq })
+    const log = { error: () => assert.fail() }
+    const upkeep = createUpkeep({ folder, keepDays: 90, takeHold: holdIfFree, now, monotonic, log, own })
+    await journal.append(tokenOf('a'))
+    for (const ahead of [100 * DAY_MS, 0, 100 * DAY_MS]) {
+      leapMs = ahead
+      seq += 1
+      await journal.append(tokenOf(`${ahead}`))
+      await upkeep.pass()
+      seams.advance(HOUR_MS - 1)
+      await upkeep.pass()
+    }
+    const days = () => filesIn(folder).map((path) => basename(path).slice(9, 19))
+    assert.deepEqual(days(), ['2026-11-22', '2027-03-02', '2026-11-22', '2027-03-02'])
+    assert.equal((await verify())[0]?.broken, undefined)
+    seams.advance(1)
+    await upkeep.pass()
+    assert.deepEqual(days(), ['2027-03-02', '2027-03-02'])
   })
 
   it('are packed anew when a kill has left both', async (t) => {
@@ -51,7 +82,7 @@ describe('old files of the journal', () => {
     assert.equal((await verify())[0]?.broken, undefined)
     const own = () => ({ instance: journal.standing()?.instance ?? '', seq: 2 })
     const log = { error: () => assert.fail() }
-    await createUpkeep({ folder, keepDays: 9, takeHold: holdIfFree, now: seams.now, log, own }).pass()
+    await createUpkeep({ folder, keepDays: 9, takeHold: holdIfFree, ...seams, log, own }).pass()
     assert.equal(existsSync(path), false)
     assert.deepEqual(gunzipSync(readFileSync(`${path}.gz`)), bytes)
   })
@@ -64,7 +95,7 @@ describe('old files of the journal', () => {
     await ended.append(tokenOf('a'))
     await ended.close()
     const log = { error: () => assert.fail() }
-    const deps = { folder, keepDays: 2, takeHold: holdIfFree, now: seams.now, log, own: () => undefined }
+    const deps = { folder, keepDays: 2, takeHold: holdIfFree, ...seams, log, own: () => undefined }
     const upkeep = createUpkeep(deps)
     const packed = () => filesIn(folder).map((path) => path.endsWith('.gz'))
     await upkeep.pass()

@@ -172,7 +172,7 @@ describe('the keyring', () => {
     await follower.refresh()
     seams.advance(-9_000)
     assert.ok(keyring.signer(made.environment, user))
-    assert.equal(keyring.canSign(), true)
+    assert.equal(keyring.canSign(), 'everywhere')
   })
 
   it('takes the admin key of a first start until one is configured', async (t) => {

@@ -478,6 +478,34 @@ export function storeContract(
       assert.equal((await changesSince(store, 0)).revision, 0)
     })
 
+    it('goes on for a process that runs when a newer Jeton has added to it', async (t) => {
+      const { store, run } = await filled(t)
+      const { revision } = await changesSince(store, 0)
+      await run('alter table api_key add column future text')
+      await run("update api_key set future = 'kept'")
+      await run('create table future (id text primary key)')
+      await run(
+        "insert into kysely_migration (name, timestamp) values ('9999-future', '2030-01-01T00:00:00.000Z')",
+      )
+      await store.change(async (changes) => {
+        await changes.updateApiKey('kid_1', { exposedAt: 2_000 })
+        await changes.insertApiKey({ ...secretKey, id: 'kid_2', digest: 'digest-2' })
+      })
+      const later = await changesSince(store, revision)
+      assert.deepEqual(
+        later.apiKeys.map(({ id, exposedAt }) => [id, exposedAt]),
+        [
+          ['kid_1', 2_000],
+          ['kid_2', undefined],
+        ],
+      )
+      await run("delete from api_key where future = 'kept'")
+      assert.deepEqual(
+        (await store.listApiKeys('env_1')).map(({ id }) => id),
+        ['kid_2'],
+      )
+    })
+
     it('is prepared once when two processes start at once', async (t) => {
       const { handle } = await open(t)
       const stores = await Promise.all([handle(), handle(), handle()])

@@ -25,6 +25,10 @@ const ready = z.object({
       .describe(
         'Whether limits are counted in Redis, or in this process alone because Redis does not count.',
       ),
+    signing: z
+      .literal('somewhere')
+      .optional()
+      .describe('There when an environment has no key that may sign, while others have.'),
   }),
 })
 
@@ -51,12 +55,15 @@ export async function operations(
       const keys = follower.knowledge()
       if (keys === 'stale')
         throw new JetonError('store_unavailable', 'The keys could not be read for too long.')
-      if (!keyring.canSign())
-        throw new JetonError('store_unavailable', 'An environment has no key that may sign.')
+      const signing = keyring.canSign()
+      if (signing === 'nowhere') {
+        throw new JetonError('store_unavailable', 'No environment has a key that may sign.')
+      }
       // Anything less than that is no reason to take this process, and all others with it, out of the balancer.
       const limits = sharing?.state()
-      const status = keys === 'fresh' && limits !== 'local' ? 'ready' : 'degraded'
-      return { status, checks: { keys, limits } }
+      const isWhole = keys === 'fresh' && limits !== 'local' && signing === 'everywhere'
+      const status = isWhole ? 'ready' : 'degraded'
+      return { status, checks: { keys, limits, ...(signing === 'everywhere' ? {} : { signing }) } }
     },
   )
 }
