@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
   },
 })
 const { quick } = options
-const rounds = Number(options.rounds ?? (quick ? 4 : 7))
+const rounds = Number(options.rounds ?? (quick ? 3 : 7))
 
 const ALL: readonly Name[] = [
   'http',

@@ -5,7 +5,8 @@ import autocannon from 'autocannon'
 const PLACE = '#########'
 
 const asked = JSON.parse(process.argv[2])
-const { url, body, contentType, firstNumber, connections, seconds, rate, answersFile, keysFile } = asked
+const { url, body, contentType, firstNumber, connections, seconds, rate, timeout, answersFile, keysFile } =
+  asked
 const authorizations = readFileSync(keysFile, 'utf8').trim().split('\n')
 const answers = answersFile === '' ? undefined : createWriteStream(answersFile)
 const [before, after] = body.split(PLACE)
@@ -15,6 +16,7 @@ const { requests, duration, errors, non2xx, timeouts, latency } = await autocann
   url,
   connections,
   duration: seconds,
+  timeout,
   ...(rate > 0 ? { overallRate: Math.round(rate) } : {}),
   requests: [
     {
