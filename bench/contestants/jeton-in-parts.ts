@@ -21,7 +21,7 @@ const mint = off.includes('limits')
       keyring,
       revocations,
       journal,
-      admission: { admit: async () => uncounted },
+      admission: { admit: () => uncounted },
       seams: systemSeams,
       publicUrl,
     })
