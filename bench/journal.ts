@@ -3,10 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readConfig } from '../src/config.ts'
-import { openInstallation } from '../src/installation.ts'
-import { systemSeams } from '../src/seams.ts'
-import { alternate, type Side } from './rounds.ts'
+import { FAR_LIMIT, install } from './jeton.ts'
+import { NUMBER } from './load.ts'
+import { alternate, figures, type Side } from './rounds.ts'
 import { MAIN, startServer } from './server.ts'
 import { median, printLine, printRounds, ratiosOf } from './table.ts'
 
@@ -31,9 +30,11 @@ try {
     await alternate(sides, rounds)
     for (const { server } of sides) await server.stop()
     printLine([`${connections} connections`, 'JOURNAL=off', `JOURNAL=${journal}`, 'ratio'])
-    printRounds('tokens/s', sides[0].rates, sides[1].rates)
-    printRounds('processor µs a token', sides[0].costs, sides[1].costs)
-    if (journal === 'file' && median(ratiosOf(sides[0].costs, sides[1].costs)) > MOST_TIMES_OFF) {
+    const [off, on] = sides
+    printRounds('tokens/s', figures(off, 'rate'), figures(on, 'rate'))
+    printRounds('processor µs a token', figures(off, 'cost'), figures(on, 'cost'))
+    const times = median(ratiosOf(figures(off, 'cost'), figures(on, 'cost')))
+    if (journal === 'file' && times > MOST_TIMES_OFF) {
       printLine([`Broken: more than ${MOST_TIMES_OFF} times a token without a record.`])
       process.exitCode = 1
     }
@@ -44,20 +45,15 @@ try {
 
 async function mintingSide(JOURNAL: string): Promise<Side> {
   const DATA_DIR = await mkdtemp(join(folder, 'data-'))
-  const env = { DATA_DIR, JOURNAL, RATE_LIMIT_SUBJECT: '1000000/1m', RATE_LIMIT_KEY: '1000000/1m' }
-  const installation = await openInstallation(readConfig(env), systemSeams)
-  const { secretKey: key } = await installation.environments.create('Bench')
-  await installation.close()
-  const body = JSON.stringify({ peerId: 'alice', channels: ['room-1'] })
+  const more = { JOURNAL, RATE_LIMIT_SUBJECT: FAR_LIMIT }
+  const { env, secretKey, verify } = await install(DATA_DIR, more)
+  const body = JSON.stringify({ peerId: `peer-${NUMBER}`, channels: ['room-1'] })
   return {
+    name: `JOURNAL=${JOURNAL}`,
     server: await startServer(env, MAIN),
-    load: {
-      next: () => ({ path: '/v1/tokens', key, body }),
-      isRight: (status, text) => status === 200 && text.startsWith('{"token":"'),
-      connections,
-      seconds,
-    },
-    rates: [],
-    costs: [],
+    load: { path: '/v1/tokens', authorizations: [`Bearer ${secretKey}`], body, connections, seconds },
+    check: (answer) => verify(JSON.parse(answer).token),
+    checksAll: true,
+    rounds: [],
   }
 }

@@ -1,74 +1,127 @@
-import { Agent, request } from 'node:http'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { isInstalled, onCore } from './cores.ts'
 
-/** A request of a load: a POST with JSON. */
-export interface Call {
-  readonly path: string
-  /** The text of a secret key. */
-  readonly key: string
-  readonly body: string
-}
+const run = promisify(execFile)
 
-/** Who asks, and how hard. */
+/** Stands for a number in a body: another one in every request of a bench, so that no two are for the same subject. */
+export const NUMBER = '#########'
+
+/** POST requests, and how hard they are asked. */
 export interface Load {
-  readonly url: string
-  /** What the next request is. */
-  readonly next: () => Call
-  /** Whether an answer is as it must be. */
-  readonly isRight: (status: number | undefined, body: string) => boolean
+  readonly path: string
+  /** What stands in `Authorization`: one after another. */
+  readonly authorizations: readonly string[]
+  readonly body: string
+  readonly contentType?: string
   readonly connections: number
   readonly seconds: number
+  /** How many requests a second are asked for in the middle, at moments that know nothing of each other; as many as go if left out. */
+  readonly rate?: number
 }
 
 /** What a load came to. */
 export interface Answered {
   readonly count: number
   readonly seconds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** The bodies, if they were to be kept. All of them are of status 200. */
+  readonly bodies: readonly string[]
 }
+
+/** An answer that is not as it must be: what was measured counts for nothing. */
+export class WrongAnswer extends Error {
+  override readonly name = 'WrongAnswer'
+}
+
+const resultSchema = z.object({
+  count: z.int(),
+  seconds: z.number(),
+  failed: z.int(),
+  p50Ms: z.number(),
+  p99Ms: z.number(),
+})
+
+/** An answer that takes longer on a busy machine is no wrong one. */
+const TIMEOUT_SECONDS = 30
+
+let lastNumber = 0
+
+/** What asks: wrk where it is installed, since it takes a tenth of what autocannon does. */
+export const loadProgram = isInstalled('wrk') ? 'wrk' : 'autocannon'
 
 /**
- * Asks over kept-alive connections, each with one request at a time.
+ * Asks over kept-alive connections from a core of its own, each connection with one request at a time.
  *
- * @throws Error at the first answer that is not right
+ * @param keepBodies whether every answer is to be looked at
+ * @throws WrongAnswer when one is not 200, or did not come
  */
-export async function askForAWhile({ url, next, isRight, connections, seconds }: Load): Promise<Answered> {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections })
-  const from = performance.now()
-  const until = from + seconds * 1000
-  let count = 0
-  const client = async () => {
-    while (performance.now() < until) {
-      await ask(agent, url, next(), isRight)
-      count += 1
+export async function ask(url: string, load: Load, keepBodies: boolean): Promise<Answered> {
+  const folder = await mkdtemp(join(tmpdir(), 'jeton-load-'))
+  const answersFile = keepBodies ? join(folder, 'answers') : ''
+  const keysFile = join(folder, 'keys')
+  try {
+    await writeFile(keysFile, `${load.authorizations.join('\n')}\n`)
+    const { stdout } = await start(url, load, { answersFile, keysFile })
+    const said = /^RESULT (.*)$/m.exec(stdout)?.[1] ?? ''
+    const { failed, ...result } = resultSchema.parse(JSON.parse(said))
+    lastNumber += result.count + load.connections
+    if (failed > 0 || result.count === 0) {
+      throw new WrongAnswer(`${url}${load.path}: ${failed} of ${result.count} requests failed`)
     }
+    return { ...result, bodies: keepBodies ? bodiesOf(await readFile(answersFile, 'utf8')) : [] }
+  } finally {
+    await rm(folder, { recursive: true })
   }
-  await Promise.all(Array.from({ length: connections }, client))
-  const ended = performance.now()
-  agent.destroy()
-  return { count, seconds: (ended - from) / 1000 }
 }
 
-async function ask(
-  agent: Agent,
-  url: string,
-  { path, key, body }: Call,
-  isRight: Load['isRight'],
-): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const headers = {
-      authorization: `Bearer ${key}`,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-    }
-    request(`${url}${path}`, { agent, method: 'POST', headers }, (reply) => {
-      const chunks: Buffer[] = []
-      reply.on('data', (chunk: Buffer) => chunks.push(chunk)).once('error', reject)
-      reply.once('end', () => {
-        const answer = Buffer.concat(chunks).toString()
-        if (isRight(reply.statusCode, answer)) resolve()
-        else reject(new Error(`Not what was wanted: ${reply.statusCode} ${answer}`))
-      })
-    })
-      .once('error', reject)
-      .end(body)
-  })
+function start(url: string, load: Load, files: { answersFile: string; keysFile: string }) {
+  const { body, contentType = 'application/json', connections, seconds, rate = 0 } = load
+  const target = `${url}${load.path}`
+  const { answersFile, keysFile } = files
+  if (loadProgram === 'wrk') {
+    const thinkMs = rate === 0 ? 0 : (connections / rate) * 1000
+    const script = join(import.meta.dirname, 'load/wrk.lua')
+    const how = [
+      '-t',
+      '1',
+      '-c',
+      `${connections}`,
+      '--timeout',
+      `${TIMEOUT_SECONDS}s`,
+      '-d',
+      `${seconds}s`,
+      '-s',
+      script,
+      target,
+      '--',
+    ]
+    const what = [body, contentType, `${lastNumber}`, `${thinkMs}`, answersFile, keysFile]
+    return run(...onCore('load', 'wrk', [...how, ...what]))
+  }
+  const program = join(import.meta.dirname, 'load/autocannon.js')
+  const asked = {
+    url: target,
+    body,
+    contentType,
+    firstNumber: lastNumber,
+    connections,
+    seconds,
+    rate,
+    ...files,
+  }
+  return run(...onCore('load', process.execPath, [program, JSON.stringify(asked)]))
+}
+
+// A line is the status and the body. The last line may be cut where the load was.
+function bodiesOf(answers: string): string[] {
+  const lines = answers.split('\n').slice(0, -1)
+  const wrong = lines.find((line) => !line.startsWith('200 '))
+  if (wrong !== undefined) throw new WrongAnswer(`Not what was wanted: ${wrong}`)
+  return lines.map((line) => line.slice('200 '.length))
 }

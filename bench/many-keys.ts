@@ -3,12 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readConfig } from '../src/config.ts'
-import { openInstallation } from '../src/installation.ts'
 import { generateApiKey } from '../src/keys/api-keys.ts'
 import { systemSeams } from '../src/seams.ts'
-import type { Load } from './load.ts'
-import { alternate, type Side } from './rounds.ts'
+import { type Fill, type Installed, install } from './jeton.ts'
+import { NUMBER } from './load.ts'
+import { alternate, figures, type Side } from './rounds.ts'
 import { type BenchServer, type Memory, startServer } from './server.ts'
 import { median, printLine, printRounds } from './table.ts'
 
@@ -35,8 +34,7 @@ const starts = Number(options.starts)
 const rounds = Number(options.rounds)
 const seconds = Number(options.seconds)
 
-interface Installed {
-  readonly env: Readonly<Record<string, string>>
+interface Sampled extends Installed {
   readonly sample: readonly string[]
 }
 
@@ -44,8 +42,8 @@ const broken: string[] = []
 const folder = await mkdtemp(join(tmpdir(), 'jeton-bench-'))
 const running = new Set<BenchServer>()
 try {
-  const few = await install(join(folder, 'few'), FEW_KEYS)
-  const many = await install(join(folder, 'many'), manyKeys)
+  const few = await installKeys(join(folder, 'few'), FEW_KEYS)
+  const many = await installKeys(join(folder, 'many'), manyKeys)
   printLine(['', `${FEW_KEYS} keys`, `${manyKeys} keys`, 'difference'])
   await compareStarts(few, many)
   await compareUse(few, many)
@@ -57,28 +55,29 @@ try {
 }
 
 /** An installation with one environment, whose keys have a name and a grant of their own as most would. */
-async function install(DATA_DIR: string, count: number): Promise<Installed> {
-  const env = { DATA_DIR, RATE_LIMIT_KEY: '9999999/1m' }
+async function installKeys(DATA_DIR: string, count: number): Promise<Sampled> {
   const sample: string[] = []
-  const installation = await openInstallation(readConfig(env), systemSeams)
-  const { environment } = await installation.environments.create('Bench')
-  for (let made = 0; made < count; ) {
-    const until = Math.min(count, made + KEYS_PER_TRANSACTION)
-    await installation.store.change(async (changes) => {
-      for (; made < until; made += 1) {
-        const carried = { name: `backend of customer ${made}`, grant: { channels: [`customer-${made}-*`] } }
-        const { row, text } = generateApiKey('secret', environment, systemSeams, carried)
-        await changes.insertApiKey(row)
-        if (made % Math.ceil(count / SAMPLED_KEYS) === 0) sample.push(text)
-      }
-    })
+  const fill: Fill = async ({ store }, environment) => {
+    for (let made = 0; made < count; ) {
+      const until = Math.min(count, made + KEYS_PER_TRANSACTION)
+      await store.change(async (changes) => {
+        for (; made < until; made += 1) {
+          const carried = {
+            name: `backend of customer ${made}`,
+            grant: { channels: [`customer-${made}-*`] },
+          }
+          const { row, text } = generateApiKey('secret', environment, systemSeams, carried)
+          await changes.insertApiKey(row)
+          if (made % Math.ceil(count / SAMPLED_KEYS) === 0) sample.push(text)
+        }
+      })
+    }
   }
-  await installation.close()
-  return { env, sample }
+  return { ...(await install(DATA_DIR, {}, { fill })), sample }
 }
 
 /** Starts that alternate, each ended before the next. The first of each warms the disk's cache and is not counted. */
-async function compareStarts(few: Installed, many: Installed): Promise<void> {
+async function compareStarts(few: Sampled, many: Sampled): Promise<void> {
   const sides = [
     { env: few.env, wall: Array.of<number>(), processor: Array.of<number>() },
     { env: many.env, wall: Array.of<number>(), processor: Array.of<number>() },
@@ -101,43 +100,38 @@ async function compareStarts(few: Installed, many: Installed): Promise<void> {
   }
 }
 
-async function compareUse(few: Installed, many: Installed): Promise<void> {
+async function compareUse(few: Sampled, many: Sampled): Promise<void> {
   const servers = [await run(few.env), await run(many.env)] as const
   const idle = [await servers[0].settledMemory(), await servers[1].settledMemory()] as const
   printMemory('idle', idle)
   judge('memory', idle[1].residentMegabytes - idle[0].residentMegabytes <= MOST_MORE_MEGABYTES)
-  const side = (server: BenchServer, sample: readonly string[]): Side => ({
-    server,
-    load: minting(sample),
-    rates: [],
-    costs: [],
-  })
-  const sides = [side(servers[0], few.sample), side(servers[1], many.sample)] as const
+  const sides = [minting(servers[0], few), minting(servers[1], many)] as const
   await compareMinting(sides)
   printMemory('after the load', [await servers[0].settledMemory(), await servers[1].settledMemory()])
   for (const server of servers) await end(server)
 }
 
-let subjects = 0
-
-// Each key is one of the sample at random, and each token for somebody else: no limit but the key's is in the way.
-function minting(keys: readonly string[]): Omit<Load, 'url'> {
-  const next = () => {
-    subjects += 1
-    const body = JSON.stringify({ userId: `user-${subjects}`, name: 'Alice' })
-    return { path: '/auth/token', key: keys[Math.floor(Math.random() * keys.length)] ?? '', body }
+// One key of the sample after another, and each token for somebody else: no limit but the key's is in the way.
+function minting(server: BenchServer, { sample, verify }: Sampled): Side {
+  const authorizations = sample.map((key) => `Bearer ${key}`)
+  const body = JSON.stringify({ userId: `user-${NUMBER}`, name: 'Alice' })
+  return {
+    name: `${sample.length} keys`,
+    server,
+    load: { path: '/auth/token', authorizations, body, connections: CONNECTIONS, seconds },
+    check: (answer) => verify(JSON.parse(answer).token),
+    checksAll: true,
+    rounds: [],
   }
-  const isRight: Load['isRight'] = (status) => status === 200
-  return { next, isRight, connections: CONNECTIONS, seconds }
 }
 
 async function compareMinting(sides: readonly [Side, Side]): Promise<void> {
   await alternate(sides, rounds)
   const [few, many] = sides
-  printRounds('tokens/s', few.rates, many.rates)
-  printRounds('processor µs a token', few.costs, many.costs)
+  printRounds('tokens/s', figures(few, 'rate'), figures(many, 'rate'))
+  printRounds('processor µs a token', figures(few, 'cost'), figures(many, 'cost'))
   // As fast as with a few: no slower in the middle than those were in some round.
-  judge('mint speed', median(many.rates) >= Math.min(...few.rates))
+  judge('mint speed', median(figures(many, 'rate')) >= Math.min(...figures(few, 'rate')))
 }
 
 async function run(env: Installed['env']): Promise<BenchServer> {

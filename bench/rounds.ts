@@ -1,32 +1,68 @@
-import { type Answered, askForAWhile, type Load } from './load.ts'
+import { type Answered, ask, type Load } from './load.ts'
 import type { BenchServer } from './server.ts'
 
-/** One of two that are compared. */
+/** One of several that are compared. */
 export interface Side {
+  readonly name: string
   readonly server: BenchServer
-  readonly load: Omit<Load, 'url'>
-  /** By round: answers a second, and the server's processor time for each in microseconds. */
-  readonly rates: number[]
-  readonly costs: number[]
+  readonly load: Load
+  /** Looks at an answer of every kind that there is. @throws WrongAnswer */
+  readonly check: (body: string) => void
+  /** Whether every single answer is looked at: not for those that answer the same to all. */
+  readonly checksAll: boolean
+  readonly rounds: Measured[]
 }
 
+/** What a round came to. */
+export interface Measured {
+  /** Answers a second. */
+  readonly rate: number
+  /** The server's processor time for an answer, user and system, in microseconds. */
+  readonly cost: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+/** As many answers until a server's code is compiled: the first ones take several times as long. */
+const WARM_AFTER_ANSWERS = 20_000
+const WARM_WITHIN_ROUNDS = 4
+
 /**
- * Asks one after the other, and the other one first in the next round, so that whatever else the machine does meets both.
- * The first round warms both up and is not counted.
+ * Asks one after another, and in the other order in the next round, so that whatever else the machine does meets all.
+ * Before that it warms them up, which is not counted.
+ *
+ * @throws WrongAnswer
  */
-export async function alternate(sides: readonly [Side, Side], rounds: number): Promise<void> {
-  for (let round = 0; round <= rounds; round += 1) {
+export async function alternate(sides: readonly Side[], rounds: number): Promise<void> {
+  for (const side of sides) await warmUp(side)
+  for (let round = 1; round <= rounds; round += 1) {
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-      const { answered, spentMs } = await measure(side)
-      if (round === 0) continue
-      side.rates.push(answered.count / answered.seconds)
-      side.costs.push((spentMs * 1000) / answered.count)
+      side.rounds.push(await measure(side, side.checksAll))
     }
   }
 }
 
-async function measure({ server, load }: Side): Promise<{ answered: Answered; spentMs: number }> {
+async function warmUp(side: Side): Promise<void> {
+  let answers = 0
+  for (let round = 0; round < WARM_WITHIN_ROUNDS && answers < WARM_AFTER_ANSWERS; round += 1) {
+    answers += (await measure(side, true)).rate * side.load.seconds
+  }
+}
+
+/** Asks once. */
+export async function measure({ server, load, check }: Side, keepBodies: boolean): Promise<Measured> {
   const before = await server.processorMs()
-  const answered = await askForAWhile({ ...load, url: server.url })
-  return { answered, spentMs: (await server.processorMs()) - before }
+  const answered = await ask(server.url, load, keepBodies)
+  const spentMs = (await server.processorMs()) - before
+  for (const body of answered.bodies) check(body)
+  return measuredOf(answered, spentMs)
+}
+
+function measuredOf({ count, seconds, p50Ms, p99Ms }: Answered, spentMs: number): Measured {
+  return { rate: count / seconds, cost: (spentMs * 1000) / count, p50Ms, p99Ms }
+}
+
+/** One of the figures of a side, round by round. */
+export function figures({ rounds }: Side, which: keyof Measured): number[] {
+  return rounds.map((measured) => measured[which])
 }

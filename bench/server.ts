@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { onCore } from './cores.ts'
 
 /** A server process of its own on a free port. */
 export interface BenchServer {
@@ -25,9 +26,15 @@ export interface Memory {
 
 /** Jeton's server. */
 export const MAIN = join(import.meta.dirname, '../src/main.ts')
-/** What it is compared with. */
-export const BARE_FASTIFY = join(import.meta.dirname, 'bare-fastify.ts')
+/** A program of contestants/. */
+export function contestant(file: string): string {
+  return join(import.meta.dirname, 'contestants', file)
+}
+/** What Jeton is compared with: the framework that it is written in. */
+export const BARE_FASTIFY = contestant('bare-fastify.ts')
 
+/** A program that does not listen by then never will. */
+const START_WITHIN_MS = 60_000
 const LOOK_EVERY_MS = 500
 /** As many looks with less than a megabyte between them mean that memory has settled. */
 const QUIET_LOOKS = 6
@@ -36,20 +43,22 @@ const MOST_LOOKS = 60
 const TICK_MS = 10
 
 /**
- * Starts a program that serves, with these environment variables alone, and waits until it listens.
+ * Starts a program that serves, on a core of its own and with these environment variables alone, and waits until it
+ * listens.
  *
- * @throws Error with what it said, if it ends before
+ * @throws Error with what it said, if it ends before, or takes too long
  */
 export async function startServer(
   env: Readonly<Record<string, string>>,
   program = MAIN,
 ): Promise<BenchServer> {
   const from = performance.now()
-  const child = spawn(process.execPath, [program], {
+  const child = spawn(...onCore('server', process.execPath, [program]), {
     env: { PATH: process.env.PATH, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')
+  const patience = setTimeout(() => child.kill(), START_WITHIN_MS)
   const url = await new Promise<string>((resolve, reject) => {
     let said = ''
     const listen = (chunk: Buffer) => {
@@ -64,6 +73,7 @@ export async function startServer(
     ended.then(() => reject(new Error(`The server did not start: ${said}`)), reject)
   })
   const startMs = performance.now() - from
+  clearTimeout(patience)
   return {
     url,
     startMs,

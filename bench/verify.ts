@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { readConfig } from '../src/config.ts'
-import { openInstallation } from '../src/installation.ts'
-import { systemSeams } from '../src/seams.ts'
-import { alternate, type Side } from './rounds.ts'
+import { install } from './jeton.ts'
+import { WrongAnswer } from './load.ts'
+import { alternate, figures, type Side } from './rounds.ts'
 import { BARE_FASTIFY, type BenchServer, MAIN, startServer } from './server.ts'
 import { median, printLine, printRounds, ratiosOf } from './table.ts'
 
@@ -45,21 +44,26 @@ try {
     const body = JSON.stringify({ token, ...(ask && { ask }) })
     const answer = JSON.stringify(await post(jeton, '/v1/verify', key, JSON.parse(body)))
     const bare = await run(BARE_FASTIFY, { BYTES: `${answer.length}` })
-    const side = (server: BenchServer, route: string, isRight: Side['load']['isRight']): Side => ({
+    const side = (server: BenchServer, route: string, isRight: (text: string) => boolean): Side => ({
+      name: route,
       server,
-      load: { next: () => ({ path: route, key, body }), isRight, connections, seconds },
-      rates: [],
-      costs: [],
+      load: { path: route, authorizations: [`Bearer ${key}`], body, connections, seconds },
+      check(text) {
+        if (!isRight(text)) throw new WrongAnswer(`Not what was wanted: ${text}`)
+      },
+      checksAll: true,
+      rounds: [],
     })
     const sides = [
-      side(bare, '/', (status, text) => status === 200 && text.length === answer.length),
-      side(jeton, '/v1/verify', (status, text) => status === 200 && text.startsWith('{"allowed":true')),
+      side(bare, '/', (text) => text.length === answer.length),
+      side(jeton, '/v1/verify', (text) => text.startsWith('{"allowed":true')),
     ] as const
     await alternate(sides, rounds)
     printLine([`${algorithm}, ${connections} connections`, 'bare Fastify', 'POST /v1/verify', 'ratio'])
-    printRounds('answers/s', sides[0].rates, sides[1].rates)
-    printRounds('processor µs an answer', sides[0].costs, sides[1].costs)
-    const times = median(ratiosOf(sides[0].costs, sides[1].costs))
+    const [limit, gate] = sides
+    printRounds('answers/s', figures(limit, 'rate'), figures(gate, 'rate'))
+    printRounds('processor µs an answer', figures(limit, 'cost'), figures(gate, 'cost'))
+    const times = median(ratiosOf(figures(limit, 'cost'), figures(gate, 'cost')))
     if (algorithm === 'HS256' && times > MOST_TIMES_BARE) {
       printLine([`Broken: more than ${MOST_TIMES_BARE} times a bare route.`])
       process.exitCode = 1
@@ -71,10 +75,7 @@ try {
 }
 
 async function startJeton(DATA_DIR: string): Promise<{ jeton: BenchServer; key: string }> {
-  const env = { DATA_DIR, LOG_LEVEL: 'info' }
-  const installation = await openInstallation(readConfig(env), systemSeams)
-  const { secretKey } = await installation.environments.create('Bench')
-  await installation.close()
+  const { env, secretKey } = await install(DATA_DIR)
   return { jeton: await run(MAIN, env), key: secretKey }
 }
 

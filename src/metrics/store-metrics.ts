@@ -43,6 +43,6 @@ export function registerStoreMetrics(registry: Registry, { follower, keyring }: 
     age.set(follower.readAgeSeconds())
     revision.set(follower.revision())
     stale.set(knowledge === 'stale' ? 1 : 0)
-    canSign.set(keyring.canSign() ? 1 : 0)
+    canSign.set(keyring.canSign() === 'everywhere' ? 1 : 0)
   }
 }

@@ -71,23 +71,28 @@ export interface Admission {
    * @param subject whom the token is for; without one only the key's limit counts
    * @throws LimitError when the subject or the key had too many
    */
-  admit(caller: Caller, subject: string | undefined): Promise<Decision>
+  admit(caller: Caller, subject: string | undefined): Promise<Decision> | Decision
 }
 
 export function createAdmission({ limiter, limits }: AdmissionDeps): Admission {
   return { admit }
 
-  async function admit({ key, environment }: Caller, subject: string | undefined): Promise<Decision> {
+  // What counts in this process answers at once, and nobody waits for what is there.
+  function admit({ key, environment }: Caller, subject: string | undefined): Promise<Decision> | Decision {
     const ofKey = { policy: 'key', id: key.id, limit: limits.secretKey } as const
     const ofSubject = {
       policy: 'subject',
       id: `${key.environmentId}:${subject}`,
       limit: environment.settings.subjectLimit ?? limits.subject,
     } as const
-    const decision = await limiter.take(subject === undefined ? [ofKey] : [ofSubject, ofKey])
-    if (decision.refusedBy !== undefined) throw limitReached(decision.refusedBy, decision)
-    return decision
+    const taken = limiter.take(subject === undefined ? [ofKey] : [ofSubject, ofKey])
+    return taken instanceof Promise ? taken.then(refuseBeyondLimit) : refuseBeyondLimit(taken)
   }
+}
+
+function refuseBeyondLimit(decision: Decision): Decision {
+  if (decision.refusedBy !== undefined) throw limitReached(decision.refusedBy, decision)
+  return decision
 }
 
 function limitReached(state: CountState, decision: Decision): LimitError {

@@ -83,7 +83,8 @@ export function createMint({ keyring, revocations, admission, journal, seams, pu
     if (signer.sizeOf(payload) > TOKEN_LIMIT_BYTES) throw tooLarge(claims)
     // Nothing after this refuses, but for a disk that fails just then.
     if (!journal.isAvailable()) throw journalUnavailable()
-    const limits = await admission.admit(caller, subject)
+    const admitted = admission.admit(caller, subject)
+    const limits = admitted instanceof Promise ? await admitted : admitted
     const token = signer.sign(payload)
     await journal.append(
       recordOf(format, caller, claims, { ttlSeconds, policy: format.policy(own), bytes: token.length }),

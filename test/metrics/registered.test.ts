@@ -80,7 +80,7 @@ describe('a family of metrics', () => {
       return 7
     }
     const follower = createFollower({ store: { readChanges }, seams, staleKeysSeconds: 30 })
-    const renew = registerStoreMetrics(registry, { follower, keyring: { canSign: () => false } })
+    const renew = registerStoreMetrics(registry, { follower, keyring: { canSign: () => 'nowhere' } })
     const look = async () => {
       seams.advance(5_000)
       await follower.catchUp()

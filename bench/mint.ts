@@ -1,0 +1,93 @@
+// Measures the mint beside what a user would pick instead, and beside the limit: `npm run bench`. It writes results.md.
+// With --quick it is what CI prints: fewer contestants and rounds, nothing judged but that every answer was right.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Arena, type Name, PEERS, startAll } from './contestants.ts'
+import { atHalf, type Calm } from './half-load.ts'
+import { loadProgram, WrongAnswer } from './load.ts'
+import { installPeers } from './peers.ts'
+import { judgementOf, linesOf, writeResults } from './results.ts'
+import { alternate, type Side } from './rounds.ts'
+import { printLine } from './table.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    connections: { type: 'string', default: '64' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string', default: '2' },
+    only: { type: 'string' },
+  },
+})
+const { quick } = options
+const rounds = Number(options.rounds ?? (quick ? 3 : 7))
+
+const ALL: readonly Name[] = [
+  'http',
+  'fastify',
+  'express',
+  'oidc',
+  'hs256',
+  'eddsa',
+  'noJournal',
+  'noLimits',
+  'noLog',
+  'least',
+  'leastEddsa',
+]
+const FEW: readonly Name[] = ['fastify', 'express', 'hs256', 'eddsa']
+
+const folder = await mkdtemp(join(tmpdir(), 'jeton-bench-'))
+const arena: Arena = {
+  folder,
+  running: [],
+  connections: Number(options.connections),
+  seconds: Number(options.seconds),
+}
+try {
+  await bench()
+} catch (error) {
+  // A registry that cannot be reached, or a machine that is too busy, says nothing about Jeton.
+  if (!quick || error instanceof WrongAnswer) throw error
+  printLine([`Nothing was measured: ${error}`])
+} finally {
+  for (const server of arena.running) await server.stop()
+  await rm(folder, { recursive: true })
+}
+
+async function bench(): Promise<void> {
+  const wanted = await namesToMeasure()
+  const sides = await startAll(wanted, arena)
+  await alternate([...sides.values()], rounds)
+  for (const line of linesOf(sides)) printLine(line)
+  if (quick) return
+  const calm = await calmOf(sides)
+  const judgement = judgementOf(sides, calm)
+  for (const { promise, found, isKept } of judgement)
+    printLine([`${promise}: ${isKept ? 'kept' : 'missed'}, ${found}`])
+  if (judgement.some(({ isKept }) => !isKept)) process.exitCode = 1
+  if (options.only === undefined) await writeResults(sides, judgement, { ...arena, rounds })
+}
+
+async function namesToMeasure(): Promise<readonly Name[]> {
+  const wanted = quick ? FEW : ALL.filter((name) => options.only?.split(',').includes(name) ?? true)
+  try {
+    if (loadProgram === 'autocannon' || wanted.some((name) => PEERS.has(name))) await installPeers()
+    return wanted
+  } catch (error) {
+    if (!quick || loadProgram === 'autocannon') throw error
+    printLine([`Measured without its peers: ${error}`])
+    return wanted.filter((name) => !PEERS.has(name))
+  }
+}
+
+async function calmOf(sides: ReadonlyMap<Name, Side>): Promise<Calm[]> {
+  const found: Calm[] = []
+  for (const name of ['hs256', 'eddsa'] as const) {
+    const side = sides.get(name)
+    if (side !== undefined) found.push(await atHalf(side))
+  }
+  return found
+}

@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { cpus, release, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { type Arena, NAMES, type Name } from './contestants.ts'
+import { arePinned } from './cores.ts'
+import type { Calm } from './half-load.ts'
+import { loadProgram } from './load.ts'
+import { figures, type Measured, type Side } from './rounds.ts'
+import { median, ratiosOf, spread } from './table.ts'
+
+type Sides = ReadonlyMap<Name, Side>
+
+/** Something that was to be reached, and what was. */
+export interface Judgement {
+  readonly promise: string
+  readonly found: string
+  readonly isKept: boolean
+}
+
+const HEAD = ['', 'answers/s', '× Fastify', 'processor µs', '× Fastify', 'p50 ms', 'p99 ms'] as const
+
+/** A table: a line for each contestant, medians of all rounds, and the medians of the rounds' ratios to bare Fastify. */
+export function linesOf(sides: Sides): string[][] {
+  const limit = sides.get('fastify')
+  return [
+    [...HEAD],
+    ...[...sides.values()].map((side) => [
+      side.name,
+      middle(side, 'rate').toFixed(),
+      limit === undefined ? '' : median(ratios(limit, side, 'rate')).toFixed(3),
+      middle(side, 'cost').toFixed(1),
+      limit === undefined ? '' : median(ratios(side, limit, 'cost')).toFixed(3),
+      middle(side, 'p50Ms').toFixed(2),
+      middle(side, 'p99Ms').toFixed(2),
+    ]),
+  ]
+}
+
+// What is to be reached: by how many times as much as the other in the middle of all rounds.
+const RATIOS = [
+  ['hs256', 'fastify', 0.25],
+  ['hs256', 'express', 1.9],
+  ['hs256', 'oidc', 6.5],
+  ['eddsa', 'fastify', 0.15],
+] as const
+
+const MOST_P99_MS = 5
+
+/** Compares with what is to be reached. */
+export function judgementOf(sides: Sides, calm: readonly Calm[]): Judgement[] {
+  return [
+    ...RATIOS.flatMap(([name, other, least]) => {
+      const [side, than] = [sides.get(name), sides.get(other)]
+      if (side === undefined || than === undefined) return []
+      const found = ratios(than, side, 'rate')
+      const costs = ratios(side, than, 'cost')
+      return {
+        promise: `${NAMES[name]}: at least ${least} × ${NAMES[other]}`,
+        found: `${median(found).toFixed(3)} (${spread(found, 3)}); by processor time ${median(costs).toFixed(3)} (${spread(costs, 3)})`,
+        isKept: median(found) >= least,
+      }
+    }),
+    ...calm.map(({ name, rate, p50Ms, p99Ms }) => ({
+      promise: `${name}: p99 at half of its highest load at most ${MOST_P99_MS} ms`,
+      found: `${p99Ms.toFixed(2)} ms, p50 ${p50Ms.toFixed(2)} ms, at ${rate.toFixed()} answers/s`,
+      isKept: p99Ms <= MOST_P99_MS,
+    })),
+  ]
+}
+
+/** Writes results.md. */
+export async function writeResults(
+  sides: Sides,
+  judgement: readonly Judgement[],
+  { connections, seconds, rounds }: Pick<Arena, 'connections' | 'seconds'> & { readonly rounds: number },
+): Promise<void> {
+  const [head = [], ...lines] = linesOf(sides)
+  const text = `# The mint, measured
+
+Written by \`npm run bench\`, on ${new Date().toISOString().slice(0, 10)}. [notes.md](notes.md) says what was found on the way here.
+
+- Machine: ${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed()} GB; Linux ${release()}
+- Versions: Node ${process.version.slice(1)}, ${versionsOf(sides)}
+- Load: ${loadProgram}, ${connections} connections, ${rounds} interleaved rounds of ${seconds} s, once all had warmed up; ${arePinned ? 'the servers on one core, the load on another' : 'servers and load on the same cores'}
+
+Jeton does everything that it does by default: it authenticates, limits, keeps a record of each token that is on the disk
+before the answer leaves, and logs. Every token of every contestant was verified. "× Fastify" is
+the median of the rounds' ratios to a bare Fastify that reads the same body and answers with as many bytes: once by
+answers a second, once by processor time (user and system, as the operating system counts it). The load can be the
+narrow place for the bare ones, so the second is the steadier one, and the stricter.
+
+${markdown([head, ...lines])}
+
+## What was to be reached
+
+${markdown([['', 'found', ''], ...judgement.map((one) => [one.promise, one.found, one.isKept ? 'kept' : '**missed**'])])}
+`
+  await writeFile(join(import.meta.dirname, 'results.md'), text)
+}
+
+function markdown([head = [], ...lines]: readonly (readonly string[])[]): string {
+  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [row(head), row(head.map((_, index) => (index === 0 ? '---' : '---:'))), ...lines.map(row)].join(
+    '\n',
+  )
+}
+
+function versionsOf(sides: Sides): string {
+  const peers = sides.has('express') ? ['express', 'jsonwebtoken', 'oidc-provider'] : []
+  return [
+    ...['fastify', 'zod'].map((name) => versionOf('../node_modules', name)),
+    ...peers.map((name) => versionOf('node_modules', name)),
+  ].join(', ')
+}
+
+function versionOf(folder: string, name: string): string {
+  const manifest = readFileSync(join(import.meta.dirname, folder, name, 'package.json'), 'utf8')
+  return `${name} ${z.object({ version: z.string() }).parse(JSON.parse(manifest)).version}`
+}
+
+function middle(side: Side, which: keyof Measured): number {
+  return median(figures(side, which))
+}
+
+function ratios(first: Side, second: Side, which: 'rate' | 'cost'): number[] {
+  return ratiosOf(figures(first, which), figures(second, which))
+}
