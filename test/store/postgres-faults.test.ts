@@ -232,10 +232,11 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
 
     it('is read while a change waits for another program, and the change ends unmade', async (t) => {
       const url = await postgres.schema()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      // Before the stores close, which wait for what is under way.
+      t.after(() => resolve())
       const store = await opened(t, url, { ...SERVING, patienceMs: 1_000 })
       const other = await opened(t, url)
-      const { promise, resolve } = Promise.withResolvers<void>()
-      t.after(() => resolve())
       const slow = other.change(() => promise)
       const refusal = { ...UNAVAILABLE, message: /written to by others.*not made/ }
       let waiting = true
