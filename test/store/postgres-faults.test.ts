@@ -232,9 +232,11 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
 
     it('is read while a change waits for another program, and the change ends unmade', async (t) => {
       const url = await postgres.schema()
-      const store = await opened(t, url, { ...SERVING, patienceMs: 300 })
-      const other = await opened(t, url)
       const { promise, resolve } = Promise.withResolvers<void>()
+      // Before the stores close, which wait for what is under way.
+      t.after(() => resolve())
+      const store = await opened(t, url, { ...SERVING, patienceMs: 1_000 })
+      const other = await opened(t, url)
       const slow = other.change(() => promise)
       const refusal = { ...UNAVAILABLE, message: /written to by others.*not made/ }
       let waiting = true
@@ -309,8 +311,16 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
         await changes.insertAdminKey(adminKey('one'))
         await changes.insertAdminKey(adminKey('one')).catch(() => undefined)
       })
-      await assert.rejects(work, /rolled the transaction back/)
+      // Its record cannot be written any more.
+      await assert.rejects(work, { error: 'conflict' })
       assert.deepEqual((await changesSince(store, 0)).adminKeys, [])
+      await store.change((changes) => changes.insertAdminKey(adminKey('one')))
+      const before = await changesSince(store, 0)
+      const nothing = store.change(async (changes) => {
+        await changes.insertAdminKey(adminKey('one')).catch(() => undefined)
+      })
+      await assert.rejects(nothing, /rolled the transaction back/)
+      assert.deepEqual(await changesSince(store, 0), before)
     })
   })
 })
