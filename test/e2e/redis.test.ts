@@ -28,7 +28,7 @@ async function isReady(url: string, expected: z.output<typeof readiness>): Promi
 /** The samples about the limiter. */
 async function samples(url: string): Promise<string[]> {
   const reply = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${ADMIN}` } })
-  return (await reply.text()).split('\n').filter((line) => line.startsWith('jeton_limiter'))
+  return (await reply.text()).split('\n').filter((line) => /^jeton_limiter_(?:shared|fallbacks)/.test(line))
 }
 
 async function statuses(url: string, key: string, userId: string, requests: number): Promise<number[]> {
