@@ -166,7 +166,7 @@ describe('what a killed process left behind', () => {
       const [after] = await verify()
       assert.equal(after?.broken, undefined)
       assert.equal(after?.records, 6)
-      const [torn] = readFile(filesIn(folder)[1] ?? '').filter(({ type }) => type === 'torn')
+      const [torn] = readFile(filesIn(folder).at(-1) ?? '').filter(({ type }) => type === 'torn')
       assert.deepEqual([torn?.file, torn?.bytes], [path.split('/').at(-1), Buffer.byteLength(tail)])
     })
   }
