@@ -10,31 +10,41 @@ export interface Connections {
   destroyAll(): void
 }
 
+interface Standing {
+  isAnswering: boolean
+  isBroken: boolean
+}
+
 export function followConnections(app: FastifyInstance): Connections {
   const open = new Set<Socket>()
-  const answering = new WeakSet<Socket>()
-  const broken = new WeakSet<Socket>()
+  // One look-up a request: to add to and take from a weak set each time gives the collector work. Over TLS these are other
+  // sockets than those that are open.
+  const standings = new WeakMap<Socket, Standing>()
 
   app.server.on('connection', (socket) => {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
   })
-  app.addHook('onRequest', (request, _reply, done) => {
-    answering.add(request.socket)
+  app.addHook('onRequest', ({ socket }, _reply, done) => {
+    const standing = standings.get(socket)
+    if (standing === undefined) standings.set(socket, { isAnswering: true, isBroken: false })
+    else standing.isAnswering = true
     done()
   })
-  app.addHook('onResponse', (request, _reply, done) => {
-    answering.delete(request.socket)
+  app.addHook('onResponse', ({ socket }, _reply, done) => {
+    const standing = standings.get(socket)
+    if (standing !== undefined) standing.isAnswering = false
     done()
   })
 
   return {
     isAnswering(socket) {
-      if (!answering.has(socket)) return false
-      broken.add(socket)
+      const standing = standings.get(socket)
+      if (standing === undefined || !standing.isAnswering) return false
+      standing.isBroken = true
       return true
     },
-    isBroken: (socket) => broken.has(socket),
+    isBroken: (socket) => standings.get(socket)?.isBroken ?? false,
     destroyAll() {
       for (const socket of open) socket.destroy()
     },
