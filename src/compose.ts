@@ -27,6 +27,8 @@ import { createMint, type Mint } from './mint/mint.ts'
 import { createTurnMint, type TurnMint } from './mint/turn.ts'
 import type { Seams } from './seams.ts'
 import { holdIfFree } from './store/hold.ts'
+import { openUsage } from './usage/open-usage.ts'
+import type { Usage } from './usage/usage.ts'
 
 /** What the server works with. */
 export interface Services {
@@ -44,6 +46,7 @@ export interface Services {
   readonly sharing: Sharing | undefined
   readonly lastUses: LastUses
   readonly metrics: Metrics
+  readonly usage: Usage
   /** Stops following the store, writes what was noted for it, and ends the journal: nothing may be minted after that. */
   stop(): Promise<void>
 }
@@ -88,9 +91,20 @@ export async function startServices(
   const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
   const admission = createAdmission({ limiter, limits })
   const { now } = seams
-  const journal = warnOfLargeTokens(await openJournal(config, seams, log, stream), log)
+  const { usage, journal: counted } = openUsage({
+    journal: await openJournal(config, seams, log, stream),
+    folder: config.journal === 'file' ? journalFolder(config.dataDir) : undefined,
+    keepDays: config.usageKeepDays,
+    takeHold: holdIfFree,
+    store,
+    secret: sealer.derive('subjects of usage'),
+    seams,
+    log,
+  })
+  const journal = warnOfLargeTokens(counted, log)
   const lastUses = createLastUses({ store, now, log })
   const unfollow = follow(follower, log)
+  usage.start()
   const rest = everyMinute(
     [createEndingKeys({ keyring, now, log }).warn, tellHeads(journal, log)],
     lastUses.flush,
@@ -108,13 +122,14 @@ export async function startServices(
     authFailures: createAuthFailures(limits.authFailures, seams),
     sharing,
     lastUses,
-    metrics: createMetrics({ keyring, journal, now, sharing }),
+    metrics: createMetrics({ keyring, journal, now, sharing, usage }),
+    usage,
     async stop() {
       unfollow()
       rest()
       closeLimiter()
-      await lastUses.flush()
-      await journal.close()
+      // Side by side: a database that is away holds both up, and the process has no more than some seconds.
+      await Promise.all([lastUses.flush(), journal.close().then(usage.close)])
     },
   }
 }

@@ -51,6 +51,8 @@ export interface Config {
   readonly journal: JournalKind
   /** How long a file of the record is kept, in days. */
   readonly journalKeepDays: number
+  /** How long counts of usage are kept, in days. */
+  readonly usageKeepDays: number
 }
 
 const JOURNAL_KINDS = ['file', 'stdout', 'off'] as const
@@ -94,6 +96,7 @@ export const environmentVariables = z.object({
   STALE_KEYS_SECONDS: wholeNumber(1, 3600).prefault('30'),
   JOURNAL: z.enum(JOURNAL_KINDS, `must be one of ${JOURNAL_KINDS.join(', ')}`).prefault('file'),
   JOURNAL_KEEP_DAYS: wholeNumber(1, 3_650).prefault('90'),
+  USAGE_KEEP_DAYS: wholeNumber(8, 3_650).prefault('400'),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
 })
 
@@ -197,6 +200,7 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
     logLevel: values.LOG_LEVEL,
     journal: values.JOURNAL,
     journalKeepDays: values.JOURNAL_KEEP_DAYS,
+    usageKeepDays: values.USAGE_KEEP_DAYS,
   }
 }
 

@@ -56,8 +56,29 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ['zod'],
   },
+  usage: {
+    rooms: [
+      'domain',
+      'journal/chain-end.ts',
+      'journal/claim.ts',
+      'journal/folder.ts',
+      'journal/journal.ts',
+      'journal/lines.ts',
+      'seams.ts',
+      'store/store.ts',
+      'usage',
+    ],
+    packages: ['node:crypto', 'node:fs/promises', 'node:path', 'node:timers/promises', 'zod'],
+  },
   metrics: {
-    rooms: ['domain', 'journal/journal.ts', 'keys/keyring.ts', 'limits/limiter.ts', 'metrics'],
+    rooms: [
+      'domain',
+      'journal/journal.ts',
+      'keys/keyring.ts',
+      'limits/limiter.ts',
+      'metrics',
+      'usage/usage.ts',
+    ],
     packages: ['prom-client'],
   },
   store: {
@@ -97,6 +118,9 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'metrics/metrics.ts',
       'mint',
       'store/store.ts',
+      'usage/report.ts',
+      'usage/span.ts',
+      'usage/usage.ts',
       '../package.json',
     ],
     packages: [
@@ -140,6 +164,8 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'maintenance.ts',
       'seams.ts',
       'store/store.ts',
+      'usage/report.ts',
+      'usage/span.ts',
       '../package.json',
     ],
     packages: [
@@ -181,6 +207,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'mint',
       'seams.ts',
       'store',
+      'usage',
     ],
     packages: ['pino'],
   },

@@ -16,6 +16,7 @@ import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
 import { signingKeyCommands } from './signing-keys.ts'
 import { tokenCommands } from './token.ts'
+import { usageCommand } from './usage.ts'
 
 const program = new Command('jeton')
   .description('Mints short-lived tokens for realtime apps.')
@@ -35,6 +36,7 @@ masterKeyCommands(program)
 migrateStoreCommand(program)
 doctorCommand(program)
 journalCommands(program)
+usageCommand(program)
 
 outliveReaders()
 try {

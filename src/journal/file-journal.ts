@@ -2,7 +2,7 @@ import type { Seams } from '../seams.ts'
 import { type ChainWriter, createChainWriter } from './chain-writer.ts'
 import type { TakeHold } from './claim.ts'
 import { type Disk, systemDisk } from './disk.ts'
-import { type Issuance, type Journal, journalUnavailable } from './journal.ts'
+import { type Issuance, type Journal, type JournalStanding, journalUnavailable } from './journal.ts'
 import { closed, type Draft, issued } from './record.ts'
 import { createRefusals } from './refusals.ts'
 import { createUpkeep } from './upkeep.ts'
@@ -70,6 +70,8 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   let isEnding = false
   let isScheduled = false
   let running: Promise<void> | undefined
+  /** Where it ended, for who asks afterwards. */
+  let ended: JournalStanding | undefined
 
   await work()
   const timer = setInterval(look, LOOK_EVERY_MS).unref()
@@ -215,9 +217,10 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     void work()
   }
 
-  function standing() {
+  function standing(): JournalStanding | undefined {
     const found = chain.standing()
-    return found && { instance: found.instance, head: found.head, backlogBytes: backlogBytes() }
+    if (found === undefined) return ended
+    return { instance: found.instance, head: found.head, backlogBytes: backlogBytes() }
   }
 
   async function close(): Promise<void> {
@@ -228,6 +231,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     post(closed(now()))
     await running
     await work()
+    ended = standing()
     await chain.close()
   }
 }

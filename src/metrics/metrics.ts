@@ -2,6 +2,7 @@ import { Registry } from 'prom-client'
 import { type JournalMetricsDeps, registerJournalMetrics } from './journal-metrics.ts'
 import { type KeyMetricsDeps, registerKeyMetrics } from './key-metrics.ts'
 import { type LimiterMetricsDeps, registerLimiterMetrics } from './limiter-metrics.ts'
+import { registerUsageMetrics, type UsageMetricsDeps } from './usage-metrics.ts'
 
 /** What Prometheus reads. Its labels are of closed sets: nothing that a caller chose stands in one. */
 export interface Metrics {
@@ -14,12 +15,15 @@ export interface Metrics {
 export type Renew = () => void
 
 /** Each family of metrics has a file of its own here, which registers them and gives back how they are renewed. */
-export function createMetrics(deps: KeyMetricsDeps & JournalMetricsDeps & LimiterMetricsDeps): Metrics {
+export function createMetrics(
+  deps: KeyMetricsDeps & JournalMetricsDeps & LimiterMetricsDeps & UsageMetricsDeps,
+): Metrics {
   const registry = new Registry()
   const families: readonly Renew[] = [
     registerKeyMetrics(registry, deps),
     registerJournalMetrics(registry, deps),
     registerLimiterMetrics(registry, deps),
+    registerUsageMetrics(registry, deps),
   ]
   return {
     contentType: registry.contentType,

@@ -15,6 +15,15 @@ import {
   signingKeyToRow,
 } from './rows.ts'
 import type { ChangeSet, KeyPage, Store } from './store.ts'
+import {
+  addUsage,
+  countedUpTo,
+  forgetChains,
+  forgetUsage,
+  issuedByMinute,
+  readUsage,
+  sketchesOf,
+} from './usage.ts'
 import { takeWriteLock } from './write-lock.ts'
 
 const ONLY_ROW = 1
@@ -50,6 +59,16 @@ export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): 
     findApiKey: (id) => apiKeyOf(reader, id),
     listApiKeysOf: (environmentId, createdAt) => apiKeysMadeAt(reader, environmentId, createdAt),
     noteUses: (uses) => explained(() => noteUses(db, uses)),
+    usage: {
+      // Asked where it is written, behind whatever is being written.
+      countedUpTo: (chain) => explained(() => countedUpTo(db, chain)),
+      add: (batch) => explained(() => addUsage(db, batch)),
+      minutes: (range) => issuedByMinute(reader, range),
+      read: (range, take) => readUsage(reader, range, take),
+      subjects: (range) => sketchesOf(reader, range),
+      forget: (before) => explained(() => forgetUsage(db, before)),
+      forgetChains: (named) => explained(() => forgetChains(db, named)),
+    },
     close,
   }
 

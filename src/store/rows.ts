@@ -105,6 +105,18 @@ export const revocationRow = z.object({
   revision: z.number(),
 })
 
+/** A count of `usageMinute` or `usageHour`. */
+export const usageRow = z.object({
+  environmentId: z.string(),
+  minute: z.number(),
+  keyId: z.string(),
+  format: z.string(),
+  outcome: z.string(),
+  count: z.number(),
+})
+
+export const sketchRow = z.object({ environmentId: z.string(), day: z.number(), sketch: z.string() })
+
 type Revised<Row> = Row & { revision: number }
 
 /** The tables as Kysely sees them, in camel case. */
@@ -117,6 +129,10 @@ export interface Schema {
   apiKey: Revised<z.input<typeof apiKeyRow>>
   signingKey: Revised<z.input<typeof signingKeyRow>>
   revocation: z.input<typeof revocationRow>
+  usageMinute: z.input<typeof usageRow>
+  usageHour: z.input<typeof usageRow>
+  usageSubjects: z.input<typeof sketchRow>
+  usageMark: { chain: string; counted: number; written: number }
 }
 
 // How a member is written. `undefined` is null, which is another thing than a member that a change does not name.

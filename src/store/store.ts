@@ -1,6 +1,17 @@
 import type { Grant } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
 import type { Revocation } from '../domain/revocation.ts'
+import type { UsageStore } from './usage-contract.ts'
+
+export type {
+  MinuteCount,
+  MinuteRange,
+  SubjectSketch,
+  UsageBatch,
+  UsageCount,
+  UsageGrain,
+  UsageStore,
+} from './usage-contract.ts'
 
 /** An isolated workspace: its keys, tokens, users and usage. All times in this file are unix milliseconds. */
 export interface Environment {
@@ -238,5 +249,6 @@ export interface Store {
    * revision stays too. It happens part by part: a failure leaves the parts before it.
    */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>
+  readonly usage: UsageStore
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import { lifecycle } from './0002-lifecycle.ts'
 import { changesInOrder } from './0003-changes-in-order.ts'
 import { adminLists } from './0004-admin-lists.ts'
 import { revocations } from './0005-revocations.ts'
+import { usage } from './0007-usage.ts'
 
 /** Every migration by name, in order. One that has been released is never edited; a later one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -12,4 +13,5 @@ export const migrations: Record<string, Migration> = {
   '0003-changes-in-order': changesInOrder,
   '0004-admin-lists': adminLists,
   '0005-revocations': revocations,
+  '0007-usage': usage,
 }
