@@ -94,7 +94,9 @@ describe('jeton migrate-store', { skip: withoutPostgres }, () => {
     for (const name of ['api_key_by_environment', 'api_key_by_name', 'idempotent_call_by_age']) {
       database.exec(`drop index ${name}`)
     }
-    database.exec('drop table revocation')
+    for (const table of ['revocation', 'usage_minute', 'usage_hour', 'usage_subjects', 'usage_mark']) {
+      database.exec(`drop table ${table}`)
+    }
     database.exec('alter table api_key drop column sealed_secret')
     database.exec('alter table signing_key drop column exported_at')
     database.exec("delete from kysely_migration where name > '0002-z'")

@@ -3,17 +3,18 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { JetonError } from '../../src/domain/errors.ts'
 import { explain, openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { changesSince } from '../helpers/changes.ts'
 import { run, temporaryFolder } from '../helpers/process.ts'
 import { storeContract } from './contract.ts'
+import { usageContract } from './usage-contract.ts'
 
 const JETON = join(import.meta.dirname, '../../src/cli/jeton.ts')
 
-storeContract('SQLite', async (t) => {
+async function open(t: TestContext) {
   const path = join(await temporaryFolder(t), 'jeton.db')
   const opened: Store[] = []
   t.after(() => Promise.all(opened.map((store) => store.close())))
@@ -28,7 +29,10 @@ storeContract('SQLite', async (t) => {
     database.close()
   }
   return { handle, run }
-})
+}
+
+storeContract('SQLite', open)
+usageContract('SQLite', open)
 
 describe('the embedded database', () => {
   it('writes ahead and syncs fully', async (t) => {
