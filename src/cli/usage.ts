@@ -56,7 +56,7 @@ async function usage({ environment, key: keyId, since, until, step, json }: Usag
 function printReport({ points, sums, sumsLeftOut }: UsageReport, step: Step): void {
   const issued = points.map((point) => point.issued)
   const highest = Math.max(0, ...issued)
-  print(`issued  ${sparkline(issued, SPARKLINE_WIDTH)}  at most ${highest} a ${step}`)
+  print(`issued  ${sparkline(issued, SPARKLINE_WIDTH)}  at most ${highest} per ${step}`)
   print('')
   // A long time is mostly empty.
   const busy = points.filter((point) => point.issued + point.refused > 0)
