@@ -6,7 +6,7 @@ import { LOCK_NAME, listFiles, listInstances } from '../journal/folder.ts'
 import type { Store } from '../store/store.ts'
 import { createChainUsage } from './chain-usage.ts'
 import type { Digest } from './tally.ts'
-import type { UsageSource } from './usage.ts'
+import type { WriteSource } from './usage.ts'
 
 /** A process that starts again soon finds its chain free, and counts it itself. */
 const LEFT_ALONE_MS = 60_000
@@ -31,7 +31,7 @@ export function createOtherChains(deps: OtherChainsDeps) {
   const { folder, own, takeHold, store, digest, now } = deps
   /** By instance, what its newest file was like when all of it was counted. */
   const done = new Map<string, string>()
-  return async (write: (source: UsageSource) => Promise<void>): Promise<void> => {
+  return async (write: WriteSource): Promise<void> => {
     for (const instance of await listInstances(folder)) {
       if (instance === own()) continue
       const state = await stateOf(instance)
@@ -39,7 +39,7 @@ export function createOtherChains(deps: OtherChainsDeps) {
       const upTo = await endOf(instance)
       if (upTo === undefined) continue
       const standing = () => ({ instance, upTo })
-      await write(createChainUsage({ folder, standing, store, digest, now }))
+      if (!(await write(createChainUsage({ folder, standing, store, digest, now })))) return
       done.set(instance, state)
     }
   }

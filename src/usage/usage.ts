@@ -34,9 +34,12 @@ export interface Usage {
   /** Writes what is new, for a reader who is about to look; one that is far behind is not waited for. */
   catchUp(): Promise<void>
   standing(): UsageStanding
-  /** Writes what is left, unless that is very much. */
+  /** Writes what is left. What is more than one batch and was far behind is counted when its chain goes on. */
   close(): Promise<void>
 }
+
+/** Writes what a source has, and says whether nothing is left. */
+export type WriteSource = (source: UsageSource) => Promise<boolean>
 
 interface UsageLog {
   info(message: string): void
@@ -47,24 +50,26 @@ interface UsageDeps {
   readonly store: Pick<Store, 'usage'>
   readonly source: UsageSource
   /** What is done now and then beside the writing, with what writes a source. */
-  readonly upkeep?: ((write: (source: UsageSource) => Promise<void>) => Promise<void>) | undefined
+  readonly upkeep?: ((write: WriteSource) => Promise<void>) | undefined
   readonly seams: Pick<Seams, 'now' | 'monotonic'>
   readonly log: UsageLog
 }
 
 export function createUsage({ store, source, upkeep, seams, log }: UsageDeps): Usage {
   const { now, monotonic } = seams
+  const counting = toldOnce(log, 'usage cannot be counted', 'usage can be counted again')
+  const keeping = toldOnce(log, 'the upkeep of usage fails', 'the upkeep of usage goes on')
   let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> | undefined
+  let writing: Promise<void> | undefined
+  let upkeeping: Promise<unknown> | undefined
   let isCaughtUp = false
-  let isFailing = false
   let isEnding = false
   let keptUpAt = Number.NEGATIVE_INFINITY
   let writtenAt: number | undefined
   return {
     start() {
-      void work(true)
-      timer = setInterval(() => void work(true), WRITE_EVERY_MS).unref()
+      void look()
+      timer = setInterval(() => void look(), WRITE_EVERY_MS).unref()
     },
     flush,
     async catchUp() {
@@ -74,50 +79,65 @@ export function createUsage({ store, source, upkeep, seams, log }: UsageDeps): U
     async close() {
       clearInterval(timer)
       isEnding = true
-      await running
-      // What a journal has beyond that is counted when its chain goes on.
-      if (isCaughtUp) await work(false)
+      await upkeeping
+      await flush()
     },
+  }
+
+  // Behind what is new of this process's own, and not in its way.
+  async function look(): Promise<void> {
+    await work()
+    if (upkeep === undefined || isEnding || monotonic() - keptUpAt < MINUTE_MS) return
+    keptUpAt = monotonic()
+    upkeeping ??= keeping(() => upkeep(write)).finally(() => {
+      upkeeping = undefined
+    })
   }
 
   // What came since the one under way began is written as well.
   async function flush(): Promise<void> {
-    await running
-    await work(false)
+    await writing
+    await work()
   }
 
-  function work(withUpkeep: boolean): Promise<void> {
-    running ??= writeAll(withUpkeep).finally(() => {
-      running = undefined
+  function work(): Promise<void> {
+    writing ??= writeOwn().finally(() => {
+      writing = undefined
     })
-    return running
+    return writing
   }
 
-  async function writeAll(withUpkeep: boolean): Promise<void> {
-    try {
-      await write(source)
-      isCaughtUp = true
-      writtenAt = now()
-      if (upkeep !== undefined && withUpkeep && monotonic() - keptUpAt >= MINUTE_MS) {
-        keptUpAt = monotonic()
-        await upkeep(write)
-      }
-      if (isFailing) log.info('usage can be counted again')
-      isFailing = false
-    } catch (err) {
-      isCaughtUp = false
-      if (!isFailing) log.error({ err }, 'usage cannot be counted')
-      isFailing = true
-    }
+  async function writeOwn(): Promise<void> {
+    const isAll = await counting(() => write(source))
+    isCaughtUp = isAll === true
+    if (isCaughtUp) writtenAt = now()
   }
 
-  async function write(from: UsageSource): Promise<void> {
+  /** @returns whether nothing is left */
+  async function write(from: UsageSource): Promise<boolean> {
     for (;;) {
       const batch = await from.next()
-      if (batch === undefined) return
+      if (batch === undefined) return true
       from.settle(await store.usage.add(batch))
       // A process that ends writes what is new of its own, and leaves what would take long.
-      if (isEnding && (from !== source || !isCaughtUp)) return
+      if (isEnding && (from !== source || !isCaughtUp)) return false
+    }
+  }
+}
+
+// Runs what may fail, and tells of a failure once, and once that it is over.
+function toldOnce(log: UsageLog, failure: string, recovery: string) {
+  let isFailing = false
+  return async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      const done = await work()
+      if (isFailing) log.info(recovery)
+      isFailing = false
+      return done
+    } catch (err) {
+      if (!isFailing) log.error({ err }, failure)
+      isFailing = true
+      return undefined
     }
   }
 }

@@ -271,6 +271,7 @@ describe('usage of a journal', () => {
         for (let batch = await source.next(); batch; batch = await source.next()) {
           source.settle(await store.usage.add(batch))
         }
+        return true
       })
     now += 3_600_000
     await pass()
