@@ -8,12 +8,12 @@ export const ISSUED = 'issued'
 const DAY_MINUTES = 1_440
 
 /** Names a subject so that nobody who sees the sketches can try out who is in them. */
-export type Digest = (environmentId: string, subject: string) => Uint8Array
+export type Digest = (environmentId: string, subject: string) => string
 
 /** @param secret of this installation, the same in every process of it */
 export function digestWith(secret: Uint8Array): Digest {
   const key = Buffer.from(secret).toString('base64url')
-  return (environmentId, subject) => hash('sha256', `${key} ${environmentId} ${subject}`, 'buffer')
+  return (environmentId, subject) => hash('sha256', `${key} ${environmentId} ${subject}`, 'hex')
 }
 
 /** What happened to one key. */

@@ -14,7 +14,7 @@ import { inFull } from '../helpers/scale.ts'
 
 function add(sketch: Sketch, from: number, to: number, series = ''): void {
   for (let index = from; index < to; index += 1) {
-    addToSketch(sketch, hash('sha256', `${series}subject-${index}`, 'buffer'))
+    addToSketch(sketch, hash('sha256', `${series}subject-${index}`, 'hex'))
   }
 }
 
@@ -77,7 +77,7 @@ describe('a sketch', () => {
       assert.deepEqual(readSketch(text), sketch)
     }
     // All 52 bits behind the index are zeros.
-    addToSketch(sketch, new Uint8Array(8))
+    addToSketch(sketch, '0'.repeat(16))
     assert.equal(sketch[0], 53)
     assert.ok(distinctIn(sketch) > 0)
   })

@@ -28,7 +28,7 @@ function batch(after: number, upTo: number, counts: readonly UsageCount[], more:
 
 function sketchOf(...subjects: readonly string[]): string {
   const sketch = emptySketch()
-  for (const subject of subjects) addToSketch(sketch, hash('sha256', subject, 'buffer'))
+  for (const subject of subjects) addToSketch(sketch, hash('sha256', subject, 'hex'))
   return writeSketch(sketch)
 }
 
