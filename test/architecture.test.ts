@@ -13,6 +13,10 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['domain', 'formats', 'keys', 'seams.ts', 'store/store.ts'],
     packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path', 'jose'],
   },
+  alerts: {
+    rooms: ['alerts', 'domain', 'journal/journal.ts', 'seams.ts', 'store/store.ts'],
+    packages: ['node:crypto', 'node:dns', 'node:http', 'node:https', 'node:net', 'zod'],
+  },
   limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['ioredis', 'node:crypto', 'zod'] },
   journal: {
     rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'],
