@@ -127,9 +127,19 @@ function spikeIn(
 
 function spikeAt(course: Course, minute: number): Spike | undefined {
   const issued = course(minute)
-  if (issued < LEAST_ISSUED) return undefined
+  if (issued < LEAST_ISSUED || isUsual(course, minute, issued)) return undefined
   const median = medianBefore(course, minute)
   return issued >= leastThatRings(median) ? { minute, issued, median } : undefined
+}
+
+// Most busy keys are steady, and that can be told without sorting: when more than half of the hour lies above a quarter of
+// this minute, the median does too.
+function isUsual(course: Course, minute: number, issued: number): boolean {
+  let above = 0
+  for (let at = minute - 1; at >= minute - HOUR_MINUTES && above <= HOUR_MINUTES / 2; at -= 1) {
+    if (course(at) * TIMES_MEDIAN > issued) above += 1
+  }
+  return above > HOUR_MINUTES / 2
 }
 
 function leastThatRings(median: number): number {
@@ -155,8 +165,8 @@ function endingAt(course: Course, spike: Spike, minute: number): Ending | undefi
   // The two that may still grow do not make it calm, but they can show that it is not.
   const last = Array.from({ length: CALM_MINUTES + 2 }, (_, index) => first + index)
   if (last.every((at) => course(at) < limit)) return 'calm'
-  const isUsual = minute - spike.minute >= NEW_LEVEL_MINUTES
-  return isUsual && last.every((at) => spikeAt(course, at) === undefined) ? 'new_level' : undefined
+  const hasStayed = minute - spike.minute >= NEW_LEVEL_MINUTES
+  return hasStayed && last.every((at) => spikeAt(course, at) === undefined) ? 'new_level' : undefined
 }
 
 // Of the last hour alone: what is further back says little about where it stands now.

@@ -1,6 +1,7 @@
 import { CamelCasePlugin, type Dialect, type Expression, Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
+import { createAlertStore } from './alerts.ts'
 import { apiKeyOf, apiKeysMadeAt, apiKeysOf, livingKeyNamed, noteUses } from './api-keys.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
 import { readChanges } from './read-changes.ts'
@@ -69,6 +70,7 @@ export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): 
       forget: (before) => explained(() => forgetUsage(db, before)),
       forgetChains: (named) => explained(() => forgetChains(db, named)),
     },
+    alerts: createAlertStore({ reader, inTransaction }),
     close,
   }
 

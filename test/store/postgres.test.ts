@@ -2,6 +2,7 @@ import type { TestContext } from 'node:test'
 import { openPostgres } from '../../src/store/open-postgres.ts'
 import type { Store } from '../../src/store/store.ts'
 import { usePostgres, withoutPostgres } from '../helpers/postgres.ts'
+import { alertContract } from './alert-contract.ts'
 import { storeContract } from './contract.ts'
 import { usageContract } from './usage-contract.ts'
 
@@ -21,3 +22,4 @@ async function open(t: TestContext) {
 
 storeContract('PostgreSQL', open, { skip: withoutPostgres })
 usageContract('PostgreSQL', open, { skip: withoutPostgres })
+alertContract('PostgreSQL', open, { skip: withoutPostgres })

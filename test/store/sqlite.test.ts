@@ -9,6 +9,7 @@ import { explain, openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { changesSince } from '../helpers/changes.ts'
 import { run, temporaryFolder } from '../helpers/process.ts'
+import { alertContract } from './alert-contract.ts'
 import { storeContract } from './contract.ts'
 import { usageContract } from './usage-contract.ts'
 
@@ -33,6 +34,7 @@ async function open(t: TestContext) {
 
 storeContract('SQLite', open)
 usageContract('SQLite', open)
+alertContract('SQLite', open)
 
 describe('the embedded database', () => {
   it('writes ahead and syncs fully', async (t) => {

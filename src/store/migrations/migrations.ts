@@ -5,6 +5,7 @@ import { changesInOrder } from './0003-changes-in-order.ts'
 import { adminLists } from './0004-admin-lists.ts'
 import { revocations } from './0005-revocations.ts'
 import { usage } from './0007-usage.ts'
+import { alerts } from './0008-alerts.ts'
 
 /** Every migration by name, in order. One that has been released is never edited; a later one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -14,4 +15,5 @@ export const migrations: Record<string, Migration> = {
   '0004-admin-lists': adminLists,
   '0005-revocations': revocations,
   '0007-usage': usage,
+  '0008-alerts': alerts,
 }
