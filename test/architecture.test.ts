@@ -15,7 +15,14 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   alerts: {
     rooms: ['alerts', 'domain', 'journal/journal.ts', 'seams.ts', 'store/store.ts'],
-    packages: ['node:crypto', 'node:dns', 'node:http', 'node:https', 'node:net', 'zod'],
+    packages: [
+      'node:crypto',
+      'node:dns/promises',
+      'node:http',
+      'node:https',
+      'node:net',
+      'node:timers/promises',
+    ],
   },
   limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['ioredis', 'node:crypto', 'zod'] },
   journal: {

@@ -156,8 +156,8 @@ function closing(current: number, keyId: string, { course, open }: Standing): Ve
 // alert be closed where the day has begun meanwhile; half of the peak keeps one that barely rang from going up and down.
 function endingAt(course: Course, spike: Spike, minute: number): Ending | undefined {
   const first = minute - CALM_MINUTES + 1
-  // One from the future was raised by a clock that has gone back since; it ends like any other.
-  if (spike.minute >= first && spike.minute <= minute + 2) return undefined
+  // One from far in the future was raised by a clock that has gone back since; it ends like any other.
+  if (spike.minute >= first && spike.minute <= minute + HOUR_MINUTES) return undefined
   const limit = Math.min(
     CALM_PART * leastThatRings(spike.median),
     PEAK_PART * peakSince(course, spike, minute),

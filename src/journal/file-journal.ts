@@ -2,8 +2,14 @@ import type { Seams } from '../seams.ts'
 import { type ChainWriter, createChainWriter } from './chain-writer.ts'
 import type { TakeHold } from './claim.ts'
 import { type Disk, systemDisk } from './disk.ts'
-import { type Issuance, type Journal, type JournalStanding, journalUnavailable } from './journal.ts'
-import { closed, type Draft, issued } from './record.ts'
+import {
+  type AlertRecord,
+  type Issuance,
+  type Journal,
+  type JournalStanding,
+  journalUnavailable,
+} from './journal.ts'
+import { alerted, closed, type Draft, issued } from './record.ts'
 import { createRefusals } from './refusals.ts'
 import { createUpkeep } from './upkeep.ts'
 
@@ -76,7 +82,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   await work()
   const timer = setInterval(look, LOOK_EVERY_MS).unref()
   upkeep.start()
-  return { isAvailable, append, refuse: refusals.note, standing, close }
+  return { isAvailable, append, refuse: refusals.note, alert, standing, close }
 
   function isAvailable(): boolean {
     return isOpen && backlogBytes() < BACKLOG_BYTES && !isStuck()
@@ -87,6 +93,10 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     add({ ...issued(now(), issuance), isAwaited: true })
     next.settled ??= Promise.withResolvers()
     return next.settled.promise
+  }
+
+  function alert(record: AlertRecord): void {
+    post(alerted(now(), record))
   }
 
   function post(draft: Draft): boolean {

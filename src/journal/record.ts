@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
-import type { Head, Issuance, Refusal } from './journal.ts'
+import type { AlertRecord, Head, Issuance, Refusal } from './journal.ts'
 
 /** What stands before the first record of a chain. */
 export const GENESIS: Head = { sha256: '0'.repeat(64), n: 0 }
@@ -67,6 +67,10 @@ export interface RefusalCount {
 /** @param count all of them, those that `counts` has no room for included */
 export function refusals(at: number, count: number, counts: readonly RefusalCount[]): Draft {
   return draft(at, 'refusals', { count, counts })
+}
+
+export function alerted(at: number, alert: AlertRecord): Draft {
+  return draft(at, 'alert', alert)
 }
 
 /** The first record of every file. */

@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import { z } from 'zod'
+import type { AlertStore, Notice } from './alert-contract.ts'
 import { alertNoticeRow, alertRow, type Schema } from './rows.ts'
-import type { AlertStore, Notice } from './store.ts'
 import { takeWriteLock } from './write-lock.ts'
 
 interface AlertStoreDeps {

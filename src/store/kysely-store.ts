@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
 import { createAlertStore } from './alerts.ts'
 import { apiKeyOf, apiKeysMadeAt, apiKeysOf, livingKeyNamed, noteUses } from './api-keys.ts'
+import { createCourseReads } from './courses.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
 import { readChanges } from './read-changes.ts'
 import {
@@ -71,6 +72,7 @@ export function createKyselyStore({ writes, reads, explain }: KyselyStoreDeps): 
       forgetChains: (named) => explained(() => forgetChains(db, named)),
     },
     alerts: createAlertStore({ reader, inTransaction }),
+    courses: createCourseReads(reader),
     close,
   }
 

@@ -116,6 +116,7 @@ export const usageRow = z.object({
 })
 
 export const sketchRow = z.object({ environmentId: z.string(), day: z.number(), sketch: z.string() })
+
 export const alertRow = z.object({
   id: z.string(),
   environmentId: z.string(),

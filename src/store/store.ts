@@ -1,8 +1,10 @@
 import type { Grant } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
 import type { Revocation } from '../domain/revocation.ts'
+import type { AlertStore, CourseReads } from './alert-contract.ts'
 import type { UsageStore } from './usage-contract.ts'
 
+export type { Alert, AlertStore, CourseReads, NewNotice, Notice } from './alert-contract.ts'
 export type {
   MinuteCount,
   MinuteRange,
@@ -196,61 +198,6 @@ export interface ChangeSet {
   updateSigningKey(environmentId: string, kid: string, change: SigningKeyChange): Promise<void>
 }
 
-/** A spike of issuance that rang. Minutes are unix minutes. */
-export interface Alert {
-  readonly id: string
-  readonly environmentId: string
-  /** Empty for the environment as a whole. */
-  readonly keyId: string
-  readonly minute: number
-  /** What had been issued in that minute when it rang. */
-  readonly issued: number
-  /** The median minute of the hour before. */
-  readonly median: number
-  /** `undefined` while it is open. */
-  readonly closedMinute: number | undefined
-  readonly why: 'calm' | 'new_level' | undefined
-  /** The highest minute while it was open, once it is closed. */
-  readonly peak: number | undefined
-}
-
-/** What is to be sent about an alert. Times are unix milliseconds. */
-export interface Notice {
-  readonly id: string
-  readonly body: string
-  readonly createdAt: number
-  /** How often it was taken to be sent. */
-  readonly attempts: number
-  /** When it may be taken next. */
-  readonly dueAt: number
-}
-
-/** What is kept of a new one. */
-export type NewNotice = Pick<Notice, 'id' | 'body' | 'createdAt'>
-
-/**
- * Alerts of issuance, and the notices that are still to be sent about them. Several processes see the same spike: of the
- * calls that raise or close one, exactly one comes back with `true`, and its notice is kept in the same transaction.
- */
-export interface AlertStore {
-  /** Those that are open, and those that were closed in or after a minute. */
-  list(closedSince: number): Promise<readonly Alert[]>
-  /** Opens an alert, unless its key, or environment, has an open one. */
-  raise(alert: Omit<Alert, 'closedMinute' | 'why' | 'peak'>, notice?: NewNotice): Promise<boolean>
-  /** Closes one that is open. */
-  close(
-    id: string,
-    end: { readonly closedMinute: number; readonly why: 'calm' | 'new_level'; readonly peak: number },
-    notice?: NewNotice,
-  ): Promise<boolean>
-  /** Removes those that were closed before a minute. */
-  forget(minute: number): Promise<void>
-  /** Takes the notice that is due for the longest time; nobody else gets it before `until`. */
-  takeNotice(now: number, until: number): Promise<Notice | undefined>
-  postponeNotice(id: string, dueAt: number): Promise<void>
-  dropNotice(id: string): Promise<void>
-}
-
 /**
  * The durable truth about environments and keys. One contract, one implementation, any number of databases. What writes
  * waits for other writers for some seconds, and is refused with JetonError `store_unavailable` then, unchanged; what
@@ -306,5 +253,6 @@ export interface Store {
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>
   readonly usage: UsageStore
   readonly alerts: AlertStore
+  readonly courses: CourseReads
   close(): Promise<void>
 }

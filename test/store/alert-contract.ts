@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Store } from '../../src/store/store.ts'
 import { changesSince } from '../helpers/changes.ts'
+import { countUsage } from '../helpers/usage-counts.ts'
 import type { Database } from './contract.ts'
 
 const MINUTE = 29_900_000
@@ -122,6 +123,45 @@ export function alertContract(
       await postponeNotice('alr_1_raised', 7_000)
       assert.equal(await takeNotice(6_999, 9_000), undefined)
       assert.equal((await takeNotice(7_000, 9_000))?.attempts, 3)
+    })
+
+    it('are found in usage, of which only what was issued counts, over all formats', async (t) => {
+      const { store } = await prepared(t)
+      const at = (minute: number, keyId: string, issued: number, environmentId = 'env_1') => ({
+        environmentId,
+        keyId,
+        minute: MINUTE + minute,
+        issued,
+      })
+      await countUsage(store, [
+        at(0, 'kid_1', 30),
+        { ...at(0, 'kid_1', 20), format: 'peer' },
+        at(0, 'kid_2', 49),
+        { ...at(0, 'kid_2', 500), outcome: 'rate_limited' },
+        at(0, 'kid_3', 7, 'env_2'),
+        at(1, 'kid_2', 60),
+        at(3, 'kid_1', 1),
+      ])
+      const { busyKeys, busyEnvironments, ofMinutes } = store.courses
+      const sorted = <Row extends object>(rows: readonly Row[]) =>
+        rows
+          .map((row) => ({ ...row }))
+          .toSorted((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1))
+      const kid1 = { environmentId: 'env_1', keyId: 'kid_1', issued: 50 }
+      assert.deepEqual(sorted(await busyKeys(MINUTE, 50)), [kid1])
+      assert.deepEqual(sorted(await busyKeys(MINUTE, 49)), [kid1, { ...kid1, keyId: 'kid_2', issued: 49 }])
+      assert.deepEqual(sorted(await busyEnvironments(MINUTE, 50)), [{ environmentId: 'env_1', issued: 99 }])
+      const minutes = [0, 1, 2, 3].map((minute) => MINUTE + minute)
+      assert.deepEqual(sorted(await ofMinutes({ environmentId: 'env_1', keyId: 'kid_1', minutes })), [
+        { minute: MINUTE, issued: 50 },
+        { minute: MINUTE + 3, issued: 1 },
+      ])
+      assert.deepEqual(sorted(await ofMinutes({ environmentId: 'env_1', keyId: undefined, minutes })), [
+        { minute: MINUTE, issued: 99 },
+        { minute: MINUTE + 1, issued: 60 },
+        { minute: MINUTE + 3, issued: 1 },
+      ])
+      assert.deepEqual(await ofMinutes({ environmentId: 'env_2', keyId: 'kid_1', minutes }), [])
     })
   })
 }
