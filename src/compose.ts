@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { type Alerts, openAlerts } from './alerts/open-alerts.ts'
 import { type Config, StartError } from './config.ts'
 import { createGate, type Gate } from './gate/gate.ts'
 import { createRevocations, type Revocations } from './gate/revocations.ts'
@@ -47,6 +48,7 @@ export interface Services {
   readonly lastUses: LastUses
   readonly metrics: Metrics
   readonly usage: Usage
+  readonly alerts: Alerts
   /** Stops following the store, writes what was noted for it, and ends the journal: nothing may be minted after that. */
   stop(): Promise<void>
 }
@@ -102,9 +104,11 @@ export async function startServices(
     log,
   })
   const journal = warnOfLargeTokens(counted, log)
+  const alerts = openAlerts({ store, journal, target: config.alertWebhook, seams, log })
   const lastUses = createLastUses({ store, now, log })
   const unfollow = follow(follower, log)
   usage.start()
+  alerts.start()
   const rest = everyMinute(
     [createEndingKeys({ keyring, now, log }).warn, tellHeads(journal, log)],
     lastUses.flush,
@@ -122,14 +126,15 @@ export async function startServices(
     authFailures: createAuthFailures(limits.authFailures, seams),
     sharing,
     lastUses,
-    metrics: createMetrics({ keyring, journal, now, sharing, usage }),
+    metrics: createMetrics({ keyring, journal, now, sharing, usage, alerts }),
     usage,
+    alerts,
     async stop() {
       unfollow()
       rest()
       closeLimiter()
       // Side by side: a database that is away holds both up, and the process has no more than some seconds.
-      await Promise.all([lastUses.flush(), journal.close().then(usage.close)])
+      await Promise.all([lastUses.flush(), journal.close().then(usage.close), alerts.stop()])
     },
   }
 }

@@ -83,6 +83,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   metrics: {
     rooms: [
+      'alerts/open-alerts.ts',
       'domain',
       'journal/journal.ts',
       'keys/keyring.ts',
@@ -206,6 +207,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   'compose.ts': {
     rooms: [
+      'alerts',
       'config.ts',
       'domain',
       'formats',

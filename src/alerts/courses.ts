@@ -4,7 +4,7 @@ import { createRollingCourse, LOOK_BACK_MINUTES, type RollingCourse } from './ro
 import { WHOLE } from './spike.ts'
 
 /** Minutes of a whole environment that are summed up by one statement: with ten thousand keys that takes milliseconds. */
-const WHOLE_MINUTES_AT_ONCE = 4
+const WHOLE_MINUTES_AT_ONCE = 1
 const KEY_MINUTES_AT_ONCE = 70
 /** Minutes that may have grown since they were read. */
 const MAY_GROW = 2

@@ -1,4 +1,5 @@
 import { Registry } from 'prom-client'
+import { type AlertMetricsDeps, registerAlertMetrics } from './alert-metrics.ts'
 import { type JournalMetricsDeps, registerJournalMetrics } from './journal-metrics.ts'
 import { type KeyMetricsDeps, registerKeyMetrics } from './key-metrics.ts'
 import { type LimiterMetricsDeps, registerLimiterMetrics } from './limiter-metrics.ts'
@@ -16,7 +17,7 @@ export type Renew = () => void
 
 /** Each family of metrics has a file of its own here, which registers them and gives back how they are renewed. */
 export function createMetrics(
-  deps: KeyMetricsDeps & JournalMetricsDeps & LimiterMetricsDeps & UsageMetricsDeps,
+  deps: KeyMetricsDeps & JournalMetricsDeps & LimiterMetricsDeps & UsageMetricsDeps & AlertMetricsDeps,
 ): Metrics {
   const registry = new Registry()
   const families: readonly Renew[] = [
@@ -24,6 +25,7 @@ export function createMetrics(
     registerJournalMetrics(registry, deps),
     registerLimiterMetrics(registry, deps),
     registerUsageMetrics(registry, deps),
+    registerAlertMetrics(registry, deps),
   ]
   return {
     contentType: registry.contentType,

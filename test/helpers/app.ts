@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { after, before } from 'node:test'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import type { Alerts } from '../../src/alerts/open-alerts.ts'
 import { startServices } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Grant } from '../../src/domain/grant.ts'
@@ -21,6 +22,7 @@ import { createSigningKeyRotation, type SigningKeyRotation } from '../../src/key
 import { createLog } from '../../src/log.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import type { Usage } from '../../src/usage/usage.ts'
 import { type DrivenSeams, drivenSeams } from './seams.ts'
 
 /** A whole service over a database of its own in memory, ready for `inject`, on a driven clock. */
@@ -31,6 +33,8 @@ export interface TestService {
   readonly follower: Follower
   readonly keyring: Keyring
   readonly lastUses: LastUses
+  readonly usage: Usage
+  readonly alerts: Alerts
   readonly sealer: Sealer
   readonly gate: Gate
   readonly revocations: Revocations
@@ -122,6 +126,8 @@ export async function build(
     follower: services.follower,
     keyring: services.keyring,
     lastUses: services.lastUses,
+    usage: services.usage,
+    alerts: services.alerts,
     sealer,
     gate: services.gate,
     revocations: services.revocations,
