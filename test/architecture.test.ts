@@ -159,6 +159,10 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   cli: {
     rooms: [
+      'alerts/alert-record.ts',
+      'alerts/replay.ts',
+      'alerts/replay-usage.ts',
+      'alerts/spike.ts',
       'cli',
       'compose.ts',
       'config.ts',

@@ -1,5 +1,14 @@
 import { createRollingCourse, type RollingCourse } from './rolling-course.ts'
-import { type Ending, judgeKeys, judgeWhole, LEAST_ISSUED, type Spike, type Verdict, WHOLE } from './spike.ts'
+import {
+  type Ending,
+  HOUR_MINUTES,
+  judgeKeys,
+  judgeWhole,
+  LEAST_ISSUED,
+  type Spike,
+  type Verdict,
+  WHOLE,
+} from './spike.ts'
 
 /** What was issued to one key in one minute (unix minutes), or a part of it. */
 export interface RecordedMinute {
@@ -23,7 +32,7 @@ export interface ReplayedAlert extends Spike {
 
 /** Goes through recorded minutes as the server would have, with a look at the end of each. */
 export interface Replay {
-  /** @throws RangeError when a minute comes behind a later one */
+  /** @throws RangeError when a minute comes long behind a later one */
   take(recorded: RecordedMinute): void
   /** What would have rung, in the order of its beginning. */
   end(): readonly ReplayedAlert[]
@@ -52,14 +61,17 @@ export function createReplay(from: number): Replay {
 
   return {
     take({ environmentId, keyId, minute, issued }) {
-      if (current !== undefined && minute < current) throw new RangeError('Minutes must come in their order')
+      if (current !== undefined && minute < current - HOUR_MINUTES) {
+        throw new RangeError('Minutes must come in their order')
+      }
       for (let at = current ?? minute; at < minute; at += 1) if (!lookAt(at)) break
-      current = minute
-      const environment = environments.get(environmentId) ?? newEnvironment(environmentId)
-      const key = environment.keys.get(keyId) ?? newTrack()
+      // One that comes late is counted where it belongs, and looked at no more.
+      current = Math.max(minute, current ?? minute)
+      const environment = environments.get(environmentId) ?? newEnvironment(environmentId, from)
+      const key = environment.keys.get(keyId) ?? newTrack(from)
       environments.set(environmentId, environment)
       environment.keys.set(keyId, key)
-      environment.lastMinute = minute
+      environment.lastMinute = current
       environment.whole.add(minute, issued)
       key.add(minute, issued)
     },
@@ -124,10 +136,11 @@ function isOpen({ whole, keys }: EnvironmentTrack): boolean {
   return whole.open !== undefined || keys.values().some(({ open }) => open !== undefined)
 }
 
-function newEnvironment(id: string): EnvironmentTrack {
-  return { id, whole: newTrack(), keys: new Map(), lastMinute: 0 }
+function newEnvironment(id: string, from: number): EnvironmentTrack {
+  return { id, whole: newTrack(from), keys: new Map(), lastMinute: 0 }
 }
 
-function newTrack(): Track {
-  return { ...createRollingCourse(), open: undefined, closedMinute: undefined }
+// As if it had been closed just before, so that no earlier minute rings.
+function newTrack(from: number): Track {
+  return { ...createRollingCourse(), open: undefined, closedMinute: from - 1 }
 }

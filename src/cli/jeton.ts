@@ -22,6 +22,8 @@ const program = new Command('jeton')
   .description('Mints short-lived tokens for realtime apps.')
   .version(packageJson.version)
   .showHelpAfterError()
+  // `usage` has options of its own and a command with the same ones: each takes those behind its name.
+  .enablePositionalOptions()
   .configureOutput({ outputError: (text, write) => write(redact(text)) })
 
 serveCommand(program)

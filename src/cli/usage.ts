@@ -2,9 +2,11 @@ import { type Command, Option } from 'commander'
 import { systemSeams } from '../seams.ts'
 import { reportUsage, showUsage, type UsageReport } from '../usage/report.ts'
 import { STEP_NAMES, STEPS, type Step, wholeSteps } from '../usage/span.ts'
+import { UsageError } from './input.ts'
 import { needEnvironment } from './lookup.ts'
 import { parseMoment } from './option-values.ts'
 import { moment, type OutputOptions, print, printTable, withInstallation } from './output.ts'
+import { replayAlertsCommand } from './replay-alerts.ts'
 import { sparkline } from './sparkline.ts'
 
 const MINUTE_MS = 60_000
@@ -14,10 +16,10 @@ const SPARKLINE_WIDTH = 72
 
 /** `jeton usage` */
 export function usageCommand(program: Command): void {
-  program
+  const usage = program
     .command('usage')
     .description('count issued tokens, refusals and subjects, as the database tells: of all processes')
-    .requiredOption('--environment <id>', 'of this environment')
+    .option('--environment <id>', 'of this environment')
     .option('--key <id>', 'of this key alone')
     .option('--since <moment>', 'from then on: ISO 8601, unix seconds, or how long ago, like 2h')
     .option('--until <moment>', 'before then')
@@ -25,18 +27,21 @@ export function usageCommand(program: Command): void {
       new Option('--step <step>', 'how long each row is, in UTC').choices(STEP_NAMES).default('hour'),
     )
     .option('--json', 'print one line of JSON')
-    .action(usage)
+    .enablePositionalOptions()
+    .action(report)
+  replayAlertsCommand(usage)
 }
 
 interface UsageOptions extends OutputOptions {
-  readonly environment: string
+  readonly environment?: string
   readonly key?: string
   readonly since?: string
   readonly until?: string
   readonly step: Step
 }
 
-async function usage({ environment, key: keyId, since, until, step, json }: UsageOptions): Promise<void> {
+async function report({ environment, key: keyId, since, until, step, json }: UsageOptions): Promise<void> {
+  if (environment === undefined) throw new UsageError('--environment must say of which one.')
   const now = systemSeams.now()
   const asked = {
     from: since === undefined ? undefined : parseMoment('--since', since, now),
@@ -45,12 +50,12 @@ async function usage({ environment, key: keyId, since, until, step, json }: Usag
   }
   const span = wholeSteps(asked, now)
   const question = { environmentId: environment, keyId, step, ...span }
-  const report = await withInstallation(async (installation) => {
+  const found = await withInstallation(async (installation) => {
     await needEnvironment(installation, environment)
     return await reportUsage(installation.store, question)
   })
-  if (json) print(JSON.stringify(showUsage(question, report)))
-  else printReport(report, step)
+  if (json) print(JSON.stringify(showUsage(question, found)))
+  else printReport(found, step)
 }
 
 function printReport({ points, sums, sumsLeftOut }: UsageReport, step: Step): void {
