@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import type { AlertRecord, Journal } from '../journal/journal.ts'
 import type { Seams } from '../seams.ts'
@@ -21,6 +22,9 @@ const CLOSED_SINCE_MINUTES = 2
 const KEEP_MINUTES = 30 * 1_440
 /** The highest minute of an alert is looked for no further back than this: an alert may stay open for long. */
 const PEAK_MINUTES = 1_440
+
+/** Of an environment that is not busy nobody has said how many keys it has. */
+const MANY_COUNTS = 10_000
 
 /** As much of a logger as is needed here. */
 interface SpikeLog {
@@ -57,8 +61,10 @@ type Closed = Extract<Verdict, { kind: 'closed' }>
 interface Found {
   /** What its busy keys were issued in the minutes that may ring. */
   readonly busy: Map<string, Sample[]>
-  /** What it was issued as a whole in the last minute that is over, if that is enough to ring. */
+  /** What it was issued as a whole in the last minute that is over, if that is enough to ring … */
   whole: number
+  /** … and of how many counts that is the sum. */
+  counts: number
   /** The open alert of each key, or the one that was closed last. */
   readonly alerts: Map<string, Alert>
 }
@@ -107,14 +113,23 @@ export function createSpikeWatch({ store, journal, seams, log, notifies }: Spike
         const { busy } = foundOf(environmentId)
         busy.set(keyId, [...(busy.get(keyId) ?? []), { minute, issued }])
       }
+      // Each statement holds the process for as long as it takes.
+      await turn()
     }
-    for (const { environmentId, issued } of await store.courses.busyEnvironments(current - 1, LEAST_ISSUED)) {
-      foundOf(environmentId).whole = issued
+    const busy = await store.courses.busyEnvironments(current - 1, LEAST_ISSUED)
+    for (const { environmentId, issued, counts } of busy) {
+      Object.assign(foundOf(environmentId), { whole: issued, counts })
     }
+    await turn()
     return environments
 
     function foundOf(environmentId: string): Found {
-      const found = environments.get(environmentId) ?? { busy: new Map(), whole: 0, alerts: new Map() }
+      const found = environments.get(environmentId) ?? {
+        busy: new Map(),
+        whole: 0,
+        counts: MANY_COUNTS,
+        alerts: new Map(),
+      }
       environments.set(environmentId, found)
       return found
     }
@@ -135,7 +150,8 @@ export function createSpikeWatch({ store, journal, seams, log, notifies }: Spike
     return verdict === undefined ? verdicts : [...verdicts, verdict]
 
     async function standing(keyId: string, samples: readonly Sample[]): Promise<Standing> {
-      const { course, set } = await courses.load(environmentId, keyId, current)
+      const counts = keyId === WHOLE ? found.counts : 1
+      const { course, set } = await courses.load(environmentId, keyId, current, counts)
       for (const { minute, issued } of samples) if (issued > course(minute)) set(minute, issued)
       const alert = found.alerts.get(keyId)
       if (alert === undefined) return { course }

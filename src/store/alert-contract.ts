@@ -23,11 +23,11 @@ export interface CourseReads {
     minute: number,
     atLeast: number,
   ): Promise<readonly { readonly environmentId: string; readonly keyId: string; readonly issued: number }[]>
-  /** The environments whose keys together were. */
+  /** The environments whose keys together were. `counts` says of how many counts that is the sum. */
   busyEnvironments(
     minute: number,
     atLeast: number,
-  ): Promise<readonly { readonly environmentId: string; readonly issued: number }[]>
+  ): Promise<readonly { readonly environmentId: string; readonly issued: number; readonly counts: number }[]>
   /** What one key, or all of an environment together, was issued in some minutes. One without anything is left out. */
   ofMinutes(asked: {
     readonly environmentId: string

@@ -8,7 +8,9 @@ const ISSUED = 'issued'
 const busyKeys = z.array(
   z.object({ environmentId: z.string(), keyId: z.string(), issued: z.coerce.number() }),
 )
-const busyEnvironments = z.array(z.object({ environmentId: z.string(), issued: z.coerce.number() }))
+const busyEnvironments = z.array(
+  z.object({ environmentId: z.string(), issued: z.coerce.number(), counts: z.coerce.number() }),
+)
 const minutes = z.array(z.object({ minute: z.number(), issued: z.coerce.number() }))
 
 /** See `CourseReads`. Each is one statement over one index, which the database sums up: few rows come back. */
@@ -29,7 +31,11 @@ export function createCourseReads(db: Kysely<Schema>): CourseReads {
     async busyEnvironments(minute, atLeast) {
       const rows = await db
         .selectFrom('usageMinute')
-        .select(['environmentId', (row) => row.fn.sum('count').as('issued')])
+        .select([
+          'environmentId',
+          (row) => row.fn.sum('count').as('issued'),
+          (row) => row.fn.countAll().as('counts'),
+        ])
         .where('minute', '=', minute)
         .where('outcome', '=', ISSUED)
         .groupBy('environmentId')

@@ -150,7 +150,9 @@ export function alertContract(
       const kid1 = { environmentId: 'env_1', keyId: 'kid_1', issued: 50 }
       assert.deepEqual(sorted(await busyKeys(MINUTE, 50)), [kid1])
       assert.deepEqual(sorted(await busyKeys(MINUTE, 49)), [kid1, { ...kid1, keyId: 'kid_2', issued: 49 }])
-      assert.deepEqual(sorted(await busyEnvironments(MINUTE, 50)), [{ environmentId: 'env_1', issued: 99 }])
+      assert.deepEqual(sorted(await busyEnvironments(MINUTE, 50)), [
+        { environmentId: 'env_1', issued: 99, counts: 3 },
+      ])
       const minutes = [0, 1, 2, 3].map((minute) => MINUTE + minute)
       assert.deepEqual(sorted(await ofMinutes({ environmentId: 'env_1', keyId: 'kid_1', minutes })), [
         { minute: MINUTE, issued: 50 },
