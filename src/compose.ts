@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { type Alerts, openAlerts } from './alerts/open-alerts.ts'
 import { type Config, StartError } from './config.ts'
 import { createGate, type Gate } from './gate/gate.ts'
 import { createRevocations, type Revocations } from './gate/revocations.ts'
@@ -28,6 +29,8 @@ import { createMint, type Mint } from './mint/mint.ts'
 import { createTurnMint, type TurnMint } from './mint/turn.ts'
 import type { Seams } from './seams.ts'
 import { holdIfFree } from './store/hold.ts'
+import { openUsage } from './usage/open-usage.ts'
+import type { Usage } from './usage/usage.ts'
 
 /** What the server works with. */
 export interface Services {
@@ -45,6 +48,8 @@ export interface Services {
   readonly sharing: Sharing | undefined
   readonly lastUses: LastUses
   readonly metrics: Metrics
+  readonly usage: Usage
+  readonly alerts: Alerts
   /** Stops following the store, writes what was noted for it, and ends the journal: nothing may be minted after that. */
   stop(): Promise<void>
 }
@@ -91,10 +96,22 @@ export async function startServices(
   const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
   const admission = createAdmission({ limiter: counting.limiter(limiter, sharing), limits })
   const { now } = seams
-  const opened = await openJournal(config, seams, log, stream, counting)
-  const journal = warnOfLargeTokens(counting.journal(opened), log)
+  const { usage, journal: counted } = openUsage({
+    journal: await openJournal(config, seams, log, stream, counting),
+    folder: config.journal === 'file' ? journalFolder(config.dataDir) : undefined,
+    keepDays: config.usageKeepDays,
+    takeHold: holdIfFree,
+    store,
+    secret: sealer.derive('subjects of usage'),
+    seams,
+    log,
+  })
+  const journal = warnOfLargeTokens(counting.journal(counted), log)
+  const alerts = openAlerts({ store, journal, target: config.alertWebhook, seams, log })
   const lastUses = createLastUses({ store, now, log })
   const unfollow = follow(follower, log)
+  usage.start()
+  alerts.start()
   const rest = everyMinute(
     [
       createEndingKeys({ keyring, now, log }).warn,
@@ -116,14 +133,16 @@ export async function startServices(
     authFailures: counting.authFailures(createAuthFailures(limits.authFailures, seams)),
     sharing,
     lastUses,
-    metrics: over({ keyring, journal, changeHeads, now, sharing, follower, revocations }),
+    metrics: over({ keyring, journal, changeHeads, now, sharing, follower, revocations, usage, alerts }),
+    usage,
+    alerts,
     async stop() {
       unfollow()
       rest()
       closeMetrics()
       closeLimiter()
-      await lastUses.flush()
-      await journal.close()
+      // Side by side: a database that is away holds both up, and the process has no more than some seconds.
+      await Promise.all([lastUses.flush(), journal.close().then(usage.close), alerts.stop()])
     },
   }
 }

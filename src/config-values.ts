@@ -61,6 +61,28 @@ export const adminKeys = list.refine(
   'must be an admin key as `jeton secrets create` prints it, or several with commas between them',
 )
 
+/** The least and the most that Standard Webhooks takes for a secret. */
+const LEAST_SECRET_BYTES = 24
+const MOST_SECRET_BYTES = 64
+
+/** One or two secrets: both sign while the secret changes. */
+export const webhookSecrets = list.transform((texts, context): readonly Uint8Array[] => {
+  const bare = texts.map((text) => text.replace(/^whsec_/, ''))
+  const secrets = bare.map((text) => Buffer.from(text, 'base64'))
+  const areSecrets = secrets.every(
+    (secret, index) =>
+      secret.length >= LEAST_SECRET_BYTES &&
+      secret.length <= MOST_SECRET_BYTES &&
+      secret.toString('base64') === bare[index],
+  )
+  if (!areSecrets || secrets.length > 2) {
+    context.addIssue(
+      `must be ${LEAST_SECRET_BYTES} to ${MOST_SECRET_BYTES} bytes in base64, with or without whsec_ in front; or while it changes two of them, with a comma`,
+    )
+  }
+  return secrets
+})
+
 // What is wrong with it is told without repeating it: a password may stand in it.
 const serverUrl = (schemes: readonly string[], example: string) =>
   z.string().refine((text) => isServerUrl(text, schemes), `must be a URL like ${example}`)
@@ -73,6 +95,22 @@ export const redisUrl = serverUrl(['redis:', 'rediss:'], 'redis://:password@host
   isBareRedisUrl,
   'may have the number of a database behind the host, like redis://host:6379/0, and nothing else; a % in the password is written %25',
 )
+
+/** It may hold a user and a password. */
+export const webhookUrl = z
+  .string()
+  .refine(isWebhookUrl, 'must be an https URL without a fragment; a % in its user or password is written %25')
+
+function isWebhookUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hash, username, password } = new URL(text)
+  return (
+    (protocol === 'https:' || protocol === 'http:') &&
+    hash === '' &&
+    isEncoded(username) &&
+    isEncoded(password)
+  )
+}
 
 function isHttpUrl(text: string): boolean {
   if (!URL.canParse(text)) return false

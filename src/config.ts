@@ -11,9 +11,12 @@ import {
   proxies,
   publicUrl,
   redisUrl,
+  webhookSecrets,
+  webhookUrl,
   wholeNumber,
 } from './config-values.ts'
 import type { Limit } from './domain/limit.ts'
+import { reachOf } from './domain/outbound-address.ts'
 
 /** Everything that can be set from outside, checked. Made once, at start, by `readConfig`. */
 export interface Config {
@@ -54,6 +57,20 @@ export interface Config {
   readonly journal: JournalKind
   /** How long a file of the record is kept, in days. */
   readonly journalKeepDays: number
+  /** How long counts of usage are kept, in days. */
+  readonly usageKeepDays: number
+  /** Who is told of spikes of issuance; `undefined` when nobody is. */
+  readonly alertWebhook: AlertWebhook | undefined
+}
+
+/** Where notices of alerts are sent to. */
+export interface AlertWebhook {
+  /** May hold a user and a password. */
+  readonly url: string
+  /** Every one signs. */
+  readonly secrets: readonly Uint8Array[]
+  /** Whether it may lead to a private address, and there without TLS. */
+  readonly allowPrivate: boolean
 }
 
 const JOURNAL_KINDS = ['file', 'stdout', 'off'] as const
@@ -98,6 +115,12 @@ export const environmentVariables = z.object({
   STALE_KEYS_SECONDS: wholeNumber(1, 3600).prefault('30'),
   JOURNAL: z.enum(JOURNAL_KINDS, `must be one of ${JOURNAL_KINDS.join(', ')}`).prefault('file'),
   JOURNAL_KEEP_DAYS: wholeNumber(1, 3_650).prefault('90'),
+  USAGE_KEEP_DAYS: wholeNumber(8, 3_650).prefault('400'),
+  ALERT_WEBHOOK_URL: webhookUrl.optional(),
+  ALERT_WEBHOOK_URL_FILE: z.string().optional(),
+  ALERT_WEBHOOK_SECRET: webhookSecrets.optional(),
+  ALERT_WEBHOOK_SECRET_FILE: z.string().optional(),
+  ALERT_WEBHOOK_ALLOW_PRIVATE: flag.prefault('false'),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   METRICS_HOST: z.string().optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
@@ -163,6 +186,7 @@ export function checkConfig(env: Given = process.env, now = Date.now()): ConfigR
   const found = environmentVariables.safeParse(given)
   for (const issue of found.error?.issues ?? []) faults.push(`${issue.path.join('.')} ${issue.message}`)
   const tls = readTls(set.TLS_CERT_FILE, set.TLS_KEY_FILE, now, faults)
+  if (found.data !== undefined) faults.push(...webhookFaults(found.data, set))
   if (given.NODE_ENV === 'production') faults.push(...faultsInProduction(given))
   const { DATA_DIR, DATABASE_URL, MASTER_KEY } = environmentVariables.shape
   const generated = given.MASTER_KEY === undefined && set.MASTER_KEY_FILE === undefined
@@ -205,7 +229,43 @@ function toConfig(values: Values, tls: Tls | undefined): Config {
     logLevel: values.LOG_LEVEL,
     journal: values.JOURNAL,
     journalKeepDays: values.JOURNAL_KEEP_DAYS,
+    usageKeepDays: values.USAGE_KEEP_DAYS,
+    alertWebhook: alertWebhookOf(values),
   }
+}
+
+function alertWebhookOf(values: Values): AlertWebhook | undefined {
+  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secrets } = values
+  if (url === undefined || secrets === undefined) return undefined
+  return { url, secrets, allowPrivate: values.ALERT_WEBHOOK_ALLOW_PRIVATE }
+}
+
+// What a name leads to is judged when a notice is sent; what stands here as an address can be judged now.
+function webhookFaults(values: Values, set: Given): string[] {
+  const {
+    ALERT_WEBHOOK_URL: url,
+    ALERT_WEBHOOK_SECRET: secrets,
+    ALERT_WEBHOOK_ALLOW_PRIVATE: allows,
+  } = values
+  const hasUrl = url !== undefined || set.ALERT_WEBHOOK_URL_FILE !== undefined
+  const hasSecret = secrets !== undefined || set.ALERT_WEBHOOK_SECRET_FILE !== undefined
+  if (hasUrl !== hasSecret) {
+    return ['ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET go together; one of them is not set']
+  }
+  if (url === undefined) return []
+  const { protocol, hostname } = new URL(url)
+  const address = hostname.replace(/^\[|\]$/g, '')
+  const reach = isIP(address) === 0 ? undefined : reachOf(address)
+  if (reach === 'never') return ['ALERT_WEBHOOK_URL leads to an address that no notice is sent to']
+  if (reach === 'private' && !allows) {
+    return ['ALERT_WEBHOOK_URL leads to a private address; ALERT_WEBHOOK_ALLOW_PRIVATE=true allows that']
+  }
+  if (protocol === 'http:' && (!allows || reach === 'public')) {
+    return [
+      'ALERT_WEBHOOK_URL must be https; http is for private addresses, with ALERT_WEBHOOK_ALLOW_PRIVATE=true',
+    ]
+  }
+  return []
 }
 
 function defaultPublicUrl(host: string, port: number, secure: boolean): string {
@@ -224,10 +284,19 @@ function faultsInProduction(given: Given): string[] {
   ]
 }
 
+const SECRET_VARIABLES = [
+  'DATABASE_URL',
+  'REDIS_URL',
+  'MASTER_KEY',
+  'ADMIN_KEY',
+  'ALERT_WEBHOOK_URL',
+  'ALERT_WEBHOOK_SECRET',
+] as const
+
 /** `X_FILE` names a file that holds `X`. Both at once would leave open which one counts. */
 function readSecretFiles(env: Given, faults: string[]): Record<string, string> {
   const read: Record<string, string> = {}
-  for (const name of ['DATABASE_URL', 'REDIS_URL', 'MASTER_KEY', 'ADMIN_KEY'] as const) {
+  for (const name of SECRET_VARIABLES) {
     const path = env[`${name}_FILE`]
     if (path === undefined) continue
     if (env[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set; keep one`)

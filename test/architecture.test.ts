@@ -13,6 +13,17 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['domain', 'formats', 'keys', 'seams.ts', 'store/store.ts'],
     packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path', 'jose'],
   },
+  alerts: {
+    rooms: ['alerts', 'domain', 'journal/journal.ts', 'seams.ts', 'store/store.ts'],
+    packages: [
+      'node:crypto',
+      'node:dns/promises',
+      'node:http',
+      'node:https',
+      'node:net',
+      'node:timers/promises',
+    ],
+  },
   limits: { rooms: ['domain', 'limits', 'seams.ts'], packages: ['ioredis', 'node:crypto', 'zod'] },
   journal: {
     rooms: ['domain', 'formats', 'journal', 'seams.ts', 'store/store.ts'],
@@ -56,8 +67,23 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ['zod'],
   },
+  usage: {
+    rooms: [
+      'domain',
+      'journal/chain-end.ts',
+      'journal/claim.ts',
+      'journal/folder.ts',
+      'journal/journal.ts',
+      'journal/lines.ts',
+      'seams.ts',
+      'store/store.ts',
+      'usage',
+    ],
+    packages: ['node:crypto', 'node:fs/promises', 'node:path', 'node:timers/promises', 'zod'],
+  },
   metrics: {
     rooms: [
+      'alerts/open-alerts.ts',
       'domain',
       'formats',
       'gate',
@@ -69,6 +95,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'metrics',
       'mint/turn.ts',
       'seams.ts',
+      'usage/usage.ts',
       '../package.json',
     ],
     packages: ['prom-client'],
@@ -113,6 +140,9 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'metrics/metrics.ts',
       'mint',
       'store/store.ts',
+      'usage/report.ts',
+      'usage/span.ts',
+      'usage/usage.ts',
       '../package.json',
     ],
     packages: [
@@ -140,6 +170,10 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   cli: {
     rooms: [
+      'alerts/alert-record.ts',
+      'alerts/replay.ts',
+      'alerts/replay-usage.ts',
+      'alerts/spike.ts',
       'cli',
       'compose.ts',
       'config.ts',
@@ -159,6 +193,8 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'maintenance.ts',
       'seams.ts',
       'store/store.ts',
+      'usage/report.ts',
+      'usage/span.ts',
       '../package.json',
     ],
     packages: [
@@ -191,6 +227,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   'compose.ts': {
     rooms: [
+      'alerts',
       'config.ts',
       'domain',
       'formats',
@@ -203,6 +240,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'mint',
       'seams.ts',
       'store',
+      'usage',
     ],
     packages: ['pino'],
   },

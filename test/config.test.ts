@@ -85,6 +85,12 @@ describe('the configuration', () => {
     ['JOURNAL', 'syslog'],
     ['JOURNAL_KEEP_DAYS', '0'],
     ['JOURNAL_KEEP_DAYS', '3651'],
+    ['ALERT_WEBHOOK_URL', 'ftp://hooks.example.com'],
+    ['ALERT_WEBHOOK_URL', 'https://hooks.example.com/#x'],
+    ['ALERT_WEBHOOK_URL', 'https://a:100%@hooks.example.com'],
+    ['ALERT_WEBHOOK_SECRET', 'whsec_short'],
+    ['ALERT_WEBHOOK_SECRET', Buffer.alloc(65).toString('base64')],
+    ['ALERT_WEBHOOK_ALLOW_PRIVATE', 'yes'],
     ['LOG_LEVEL', 'verbose'],
     ['TLS_CERT_FILE', '/nowhere/cert.pem'],
     ['MASTER_KEY_FILE', '/nowhere/key'],
@@ -99,7 +105,14 @@ describe('the configuration', () => {
   }
 
   it('never repeats a secret that it refuses', () => {
-    for (const name of ['MASTER_KEY', 'ADMIN_KEY', 'DATABASE_URL', 'REDIS_URL']) {
+    for (const name of [
+      'MASTER_KEY',
+      'ADMIN_KEY',
+      'DATABASE_URL',
+      'REDIS_URL',
+      'ALERT_WEBHOOK_URL',
+      'ALERT_WEBHOOK_SECRET',
+    ]) {
       assert.throws(
         () => readConfig({ [name]: 'ak://user:canary_canary@host/#' }, START_MS),
         (error: unknown) => error instanceof StartError && !error.message.includes('canary'),
@@ -141,6 +154,34 @@ describe('the configuration', () => {
     )
     assert.throws(() => keysOf(`${one},${one}`), /two different ones/)
     assert.throws(() => keysOf(`${one},short`), /MASTER_KEY must be 32 bytes in base64/)
+  })
+
+  it('tells of spikes where a URL and a secret say so, and only where that is safe', async (t) => {
+    const [one, two] = [24, 64].map((length) => Buffer.alloc(length, 9))
+    const ALERT_WEBHOOK_SECRET = `whsec_${one?.toString('base64')}, ${two?.toString('base64')}`
+    const read = (ALERT_WEBHOOK_URL: string, ALERT_WEBHOOK_ALLOW_PRIVATE = 'false') =>
+      readConfig({ ALERT_WEBHOOK_URL, ALERT_WEBHOOK_SECRET, ALERT_WEBHOOK_ALLOW_PRIVATE }, START_MS)
+        .alertWebhook
+    assert.equal(readConfig({}, START_MS).alertWebhook, undefined)
+    const url = 'https://user:canary@hooks.example.com/x?y=1'
+    assert.deepEqual(read(url), { url, secrets: [one, two], allowPrivate: false })
+    assert.equal(read('http://127.0.0.1:9000', 'true')?.allowPrivate, true)
+    for (const [text, allows, fault] of [
+      ['http://hooks.example.com', 'false', /must be https/],
+      ['http://1.1.1.1', 'true', /must be https/],
+      ['https://127.0.0.1', 'false', /a private address/],
+      ['https://[::1]', 'false', /a private address/],
+      ['https://169.254.169.254', 'true', /no notice is sent to/],
+      ['https://[::ffff:10.0.0.1]', 'true', /no notice is sent to/],
+    ] as const) {
+      assert.throws(() => read(text, allows), fault, text)
+    }
+    assert.throws(() => readConfig({ ALERT_WEBHOOK_URL: url }, START_MS), /go together/)
+    assert.throws(() => readConfig({ ALERT_WEBHOOK_SECRET }, START_MS), /go together/)
+    const file = join(await temporaryFolder(t), 'secret')
+    await writeFile(file, `${one?.toString('base64')}\n`)
+    const { alertWebhook } = readConfig({ ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET_FILE: file }, START_MS)
+    assert.deepEqual(alertWebhook?.secrets, [one])
   })
 
   it('requires HTTPS in production unless told otherwise', () => {

@@ -16,11 +16,14 @@ import { secretCommands } from './secrets.ts'
 import { serveCommand } from './serve.ts'
 import { signingKeyCommands } from './signing-keys.ts'
 import { tokenCommands } from './token.ts'
+import { usageCommand } from './usage.ts'
 
 const program = new Command('jeton')
   .description('Mints short-lived tokens for realtime apps.')
   .version(packageJson.version)
   .showHelpAfterError()
+  // `usage` has options of its own and a command with the same ones: each takes those behind its name.
+  .enablePositionalOptions()
   .configureOutput({ outputError: (text, write) => write(redact(text)) })
 
 serveCommand(program)
@@ -35,6 +38,7 @@ masterKeyCommands(program)
 migrateStoreCommand(program)
 doctorCommand(program)
 journalCommands(program)
+usageCommand(program)
 
 outliveReaders()
 try {

@@ -22,6 +22,7 @@ import type { Metrics } from '../metrics/metrics.ts'
 import type { Mint } from '../mint/mint.ts'
 import type { TurnMint } from '../mint/turn.ts'
 import type { Store } from '../store/store.ts'
+import type { Usage } from '../usage/usage.ts'
 import { followConnections } from './connections.ts'
 import { createErrorReplies } from './errors.ts'
 import { createGuard, type Guard } from './guard.ts'
@@ -44,6 +45,7 @@ import { revocations as revocationRoute } from './routes/revocations.ts'
 import { sandbox } from './routes/sandbox.ts'
 import { signingKeyRoutes } from './routes/signing-keys.ts'
 import { turnCredentials } from './routes/turn-credentials.ts'
+import { usageRoutes } from './routes/usage.ts'
 import { userTokens } from './routes/user-tokens.ts'
 import { verify } from './routes/verify.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -69,6 +71,7 @@ export interface AppDeps {
   readonly lastUses: LastUses
   readonly metrics: Metrics
   readonly logLevels: LogLevels
+  readonly usage: Usage
   /** What the admin API works on. */
   readonly installation: Administered
   /** Unix milliseconds. */
@@ -208,7 +211,7 @@ function gateRoutes({ gate, revocations }: AppDeps, guard: Guard, draining: Abor
 // Every route in here takes the admin key. Only who has it is counted: strangers on the same address, behind a proxy
 // perhaps everybody, lock nobody out. The guard counts their failures.
 function adminRoutes(deps: AppDeps, guard: Guard) {
-  const { installation, follower, metrics, logLevels, recentIssuances, log, now } = deps
+  const { installation, follower, metrics, logLevels, recentIssuances, usage, log, now } = deps
   const { environments, keyLives, signingKeyRotation, store } = installation
   const refresh = follower.catchUp
   return async (app: FastifyInstance): Promise<void> => {
@@ -228,6 +231,7 @@ function adminRoutes(deps: AppDeps, guard: Guard) {
     })
     await app.register(environmentRoutes, { environments, store, refresh })
     await app.register(issuanceRoutes, { recentIssuances, store })
+    await app.register(usageRoutes, { usage, store, now })
     await app.register(keyRoutes, { keyLives, store, now, refresh })
     await app.register(signingKeyRoutes, { environments, signingKeyRotation, now, refresh })
     await app.register(metricsRoute, { metrics })

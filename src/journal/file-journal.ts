@@ -2,8 +2,15 @@ import type { Seams } from '../seams.ts'
 import { type ChainWriter, createChainWriter } from './chain-writer.ts'
 import type { TakeHold } from './claim.ts'
 import { type Disk, systemDisk } from './disk.ts'
-import { type Issuance, type Journal, journalUnavailable, type WrittenBatch } from './journal.ts'
-import { closed, type Draft, issued } from './record.ts'
+import {
+  type AlertRecord,
+  type Issuance,
+  type Journal,
+  type JournalStanding,
+  journalUnavailable,
+  type WrittenBatch,
+} from './journal.ts'
+import { alerted, closed, type Draft, issued } from './record.ts'
 import { createRefusals } from './refusals.ts'
 import { createUpkeep } from './upkeep.ts'
 
@@ -72,11 +79,13 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   let isEnding = false
   let isScheduled = false
   let running: Promise<void> | undefined
+  /** Where it ended, for who asks afterwards. */
+  let ended: JournalStanding | undefined
 
   await work()
   const timer = setInterval(look, LOOK_EVERY_MS).unref()
   upkeep.start()
-  return { isAvailable, append, refuse: refusals.note, standing, close }
+  return { isAvailable, append, refuse: refusals.note, alert, standing, close }
 
   function isAvailable(): boolean {
     return isOpen && backlogBytes() < BACKLOG_BYTES && !isStuck()
@@ -87,6 +96,10 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     add({ ...issued(now(), issuance), isAwaited: true })
     next.settled ??= Promise.withResolvers()
     return next.settled.promise
+  }
+
+  function alert(record: AlertRecord): void {
+    post(alerted(now(), record))
   }
 
   function post(draft: Draft): boolean {
@@ -218,9 +231,10 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     void work()
   }
 
-  function standing() {
+  function standing(): JournalStanding | undefined {
     const found = chain.standing()
-    return found && { instance: found.instance, head: found.head, backlogBytes: backlogBytes() }
+    if (found === undefined) return ended
+    return { instance: found.instance, head: found.head, backlogBytes: backlogBytes() }
   }
 
   async function close(): Promise<void> {
@@ -231,6 +245,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     post(closed(now()))
     await running
     await work()
+    ended = standing()
     await chain.close()
   }
 }

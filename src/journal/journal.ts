@@ -40,6 +40,27 @@ export interface Refusal {
   readonly requestId: string
 }
 
+/** An alert that was raised, or closed. */
+export interface AlertRecord {
+  readonly event: 'raised' | 'closed'
+  readonly alertId: string
+  readonly environmentId: string
+  /** `undefined` for the environment as a whole. */
+  readonly keyId: string | undefined
+  /** The minute that rang, in ISO 8601. */
+  readonly minute: string
+  /** What had been issued in it when it rang. */
+  readonly issued: number
+  /** The median minute of the hour before. */
+  readonly median: number
+  /** The last minute that was looked at when it was closed, in ISO 8601. */
+  readonly closedMinute?: string
+  /** Why it was closed. */
+  readonly why?: string
+  /** The highest minute while it was open. */
+  readonly peak?: number
+}
+
 /** How a journal stands. */
 export interface JournalStanding {
   /** Whose chain it is. */
@@ -69,6 +90,8 @@ export interface Journal {
   append(issuance: Issuance): Promise<void> | void
   /** Records a refusal by and by. It never fails, and nobody waits for it. */
   refuse(refusal: Refusal): void
+  /** Records an alert by and by. It never fails, and nobody waits for it. */
+  alert(alert: AlertRecord): void
   /** `undefined` for a journal that keeps no chain. */
   standing(): JournalStanding | undefined
   /** Writes what is left, and says that this was the end. */

@@ -5,6 +5,7 @@ export const noJournal: Journal = {
   isAvailable: () => true,
   append: () => undefined,
   refuse: () => undefined,
+  alert: () => undefined,
   standing: () => undefined,
   close: async () => undefined,
 }

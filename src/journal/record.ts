@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { chainLine, type Head } from '../domain/chain.ts'
-import type { Issuance, Refusal } from './journal.ts'
+import type { AlertRecord, Issuance, Refusal } from './journal.ts'
 
 export { GENESIS, sha256 } from '../domain/chain.ts'
 
@@ -75,6 +75,10 @@ export interface RefusalCount {
 /** @param count all of them, those that `counts` has no room for included */
 export function refusals(at: number, count: number, counts: readonly RefusalCount[]): Draft {
   return draft(at, { type: 'refusals', count, counts })
+}
+
+export function alerted(at: number, alert: AlertRecord): Draft {
+  return draft(at, { type: 'alert', ...alert })
 }
 
 /** The first record of every file. */

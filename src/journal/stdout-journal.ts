@@ -1,7 +1,7 @@
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import type { Seams } from '../seams.ts'
 import { type Journal, journalUnavailable } from './journal.ts'
-import { chain, closed, type Draft, GENESIS, issued, opened } from './record.ts'
+import { alerted, chain, closed, type Draft, GENESIS, issued, opened } from './record.ts'
 import { createRefusals } from './refusals.ts'
 
 /** Where lines go that a collector reads. */
@@ -26,6 +26,7 @@ export function createStdoutJournal(stream: RecordStream, { now, monotonic, rand
       if (!post(issued(now(), issuance))) throw journalUnavailable()
     },
     refuse: refusals.note,
+    alert: (alert) => void post(alerted(now(), alert)),
     standing: () => ({ instance, head, backlogBytes: 0 }),
     async close() {
       refusals.flush()

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import type { Seams } from '../seams.ts'
 
 /** Bytes of a master key and of a data key. */
@@ -7,12 +7,15 @@ export const SEALING_KEY_BYTES = 32
 const CIPHER = 'aes-256-gcm'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
+const DERIVED_BYTES = 32
 
 /** Seals and opens secrets. `context` names the row that a secret belongs to, and binds it there. */
 export interface Sealer {
   seal(secret: Uint8Array, context: string): Uint8Array
   /** @throws SealError when the key is another one, or the sealed bytes or their context were changed */
   open(sealed: Uint8Array, context: string): Uint8Array
+  /** 32 bytes for one purpose, the same wherever the key is, which tell nothing of it (RFC 5869). */
+  derive(purpose: string): Uint8Array
 }
 
 /** What was sealed cannot be opened with this key, or not in this place. */
@@ -26,7 +29,11 @@ export class SealError extends Error {
  * @param key SEALING_KEY_BYTES bytes
  */
 export function createSealer(key: Uint8Array, random: Seams['random']): Sealer {
-  return { seal, open }
+  return {
+    seal,
+    open,
+    derive: (purpose) => new Uint8Array(hkdfSync('sha256', key, '', purpose, DERIVED_BYTES)),
+  }
 
   function seal(secret: Uint8Array, context: string): Uint8Array {
     const nonce = random(NONCE_BYTES)

@@ -4,6 +4,7 @@ import type { Journal, WrittenBatch } from '../journal/journal.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Limiter, Sharing } from '../limits/limiter.ts'
 import type { Seams } from '../seams.ts'
+import { type AlertMetricsDeps, registerAlertMetrics } from './alert-metrics.ts'
 import { type ChangeMetricsDeps, registerChangeMetrics } from './change-metrics.ts'
 import { registerEventLoopMetrics } from './event-loop-metrics.ts'
 import { type RevocationMetricsDeps, registerGateMetrics, registerRevocationMetrics } from './gate-metrics.ts'
@@ -19,6 +20,7 @@ import {
 import { registerProcessMetrics } from './process-metrics.ts'
 import { registerStoreMetrics, type StoreMetricsDeps } from './store-metrics.ts'
 import { registerTokenMetrics, type TokenCounts } from './token-metrics.ts'
+import { registerUsageMetrics, type UsageMetricsDeps } from './usage-metrics.ts'
 
 /** What Prometheus reads. Its labels are of closed sets: nothing that a caller chose stands in one. */
 export interface Metrics {
@@ -49,7 +51,9 @@ export type MetricsDeps = KeyMetricsDeps &
   ChangeMetricsDeps &
   LimiterMetricsDeps &
   StoreMetricsDeps &
-  RevocationMetricsDeps
+  RevocationMetricsDeps &
+  UsageMetricsDeps &
+  AlertMetricsDeps
 
 /**
  * Begins to measure, before there is anything to measure. Each family of metrics has a file of its own here, which
@@ -78,6 +82,8 @@ export function openMetrics({ monotonic }: Pick<Seams, 'monotonic'>) {
       registerLimiterMetrics(registry, deps),
       registerStoreMetrics(registry, deps),
       registerRevocationMetrics(registry, deps),
+      registerUsageMetrics(registry, deps),
+      registerAlertMetrics(registry, deps),
       registerProcessMetrics(registry),
     ]
     return {

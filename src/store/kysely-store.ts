@@ -2,13 +2,24 @@ import { CamelCasePlugin, type Dialect, Kysely, type Transaction } from 'kysely'
 import { z } from 'zod'
 import type { NotedChange } from '../domain/change-record.ts'
 import { JetonError } from '../domain/errors.ts'
+import { createAlertStore } from './alerts.ts'
 import { apiKeyOf, apiKeysMadeAt, apiKeysOf, noteUses } from './api-keys.ts'
 import { UNTOLD, type Witness, writeRecord } from './change-records.ts'
 import { changeSet, environmentOf, signingKeysOf } from './change-set.ts'
+import { createCourseReads } from './courses.ts'
 import { hasTable, migrate, refuseNewer } from './migrate.ts'
 import { readChanges } from './read-changes.ts'
 import { environmentRow, type Schema } from './rows.ts'
 import type { ChangeSet, KeyPage, Store } from './store.ts'
+import {
+  addUsage,
+  countedUpTo,
+  forgetChains,
+  forgetUsage,
+  issuedByMinute,
+  readUsage,
+  sketchesOf,
+} from './usage.ts'
 import { takeWriteLock } from './write-lock.ts'
 
 const ONLY_ROW = 1
@@ -46,6 +57,18 @@ export function createKyselyStore({ writes, reads, explain, witness = UNTOLD }: 
     findApiKey: (id) => apiKeyOf(reader, id),
     listApiKeysOf: (environmentId, createdAt) => apiKeysMadeAt(reader, environmentId, createdAt),
     noteUses: (uses) => explained(() => noteUses(db, uses)),
+    usage: {
+      // Asked where it is written, behind whatever is being written.
+      countedUpTo: (chain) => explained(() => countedUpTo(db, chain)),
+      add: (batch) => explained(() => addUsage(db, batch)),
+      minutes: (range) => issuedByMinute(reader, range),
+      read: (range, take) => readUsage(reader, range, take),
+      subjects: (range) => sketchesOf(reader, range),
+      forget: (before) => explained(() => forgetUsage(db, before)),
+      forgetChains: (named) => explained(() => forgetChains(db, named)),
+    },
+    alerts: createAlertStore({ reader, inTransaction }),
+    courses: createCourseReads(reader),
     close,
   }
 

@@ -106,6 +106,41 @@ export const revocationRow = z.object({
   revision: z.number(),
 })
 
+/** A count of `usageMinute` or `usageHour`. */
+export const usageRow = z.object({
+  environmentId: z.string(),
+  minute: z.number(),
+  keyId: z.string(),
+  format: z.string(),
+  outcome: z.string(),
+  count: z.number(),
+})
+
+export const sketchRow = z.object({ environmentId: z.string(), day: z.number(), sketch: z.string() })
+
+export const alertRow = z.object({
+  id: z.string(),
+  environmentId: z.string(),
+  keyId: z.string(),
+  minute: z.number(),
+  issued: z.number(),
+  median: z.number(),
+  closedMinute: optionalTime,
+  why: z
+    .enum(['calm', 'new_level'])
+    .nullable()
+    .transform((value) => value ?? undefined),
+  peak: optionalTime,
+})
+
+export const alertNoticeRow = z.object({
+  id: z.string(),
+  body: z.string(),
+  createdAt: z.number(),
+  attempts: z.number(),
+  dueAt: z.number(),
+})
+
 type Revised<Row> = Row & { revision: number }
 
 /** The tables as Kysely sees them, in camel case. */
@@ -120,6 +155,12 @@ export interface Schema {
   revocation: z.input<typeof revocationRow>
   changeRecord: ChangeRecord
   changeAspect: { aspect: Aspect; value: string; revision: number }
+  usageMinute: z.input<typeof usageRow>
+  usageHour: z.input<typeof usageRow>
+  usageSubjects: z.input<typeof sketchRow>
+  usageMark: { chain: string; counted: number; written: number }
+  alert: z.input<typeof alertRow>
+  alertNotice: z.input<typeof alertNoticeRow>
 }
 
 // How a member is written. `undefined` is null, which is another thing than a member that a change does not name.

@@ -2,6 +2,19 @@ import type { ChangeHead, ChangeRecord } from '../domain/change-record.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Limit } from '../domain/limit.ts'
 import type { Revocation } from '../domain/revocation.ts'
+import type { AlertStore, CourseReads } from './alert-contract.ts'
+import type { UsageStore } from './usage-contract.ts'
+
+export type { Alert, AlertStore, CourseReads, NewNotice, Notice } from './alert-contract.ts'
+export type {
+  MinuteCount,
+  MinuteRange,
+  SubjectSketch,
+  UsageBatch,
+  UsageCount,
+  UsageGrain,
+  UsageStore,
+} from './usage-contract.ts'
 
 /** An isolated workspace: its keys, tokens, users and usage. All times in this file are unix milliseconds. */
 export interface Environment {
@@ -285,5 +298,8 @@ export interface Store {
    * revision stays too. It happens part by part: a failure leaves the parts before it.
    */
   noteUses(uses: ReadonlyMap<string, number>): Promise<void>
+  readonly usage: UsageStore
+  readonly alerts: AlertStore
+  readonly courses: CourseReads
   close(): Promise<void>
 }

@@ -60,6 +60,9 @@ async function installWithAll(t: TestContext, keys: number) {
 describe('jeton migrate-store', { skip: withoutPostgres }, () => {
   it('moves everything, and leaves what it came from as it was', async (t) => {
     const { DATA_DIR, use, jeton, elsewhere } = await installWithAll(t, 1_234)
+    const alert = { id: 'alr_1', environmentId: 'env_1', keyId: '', minute: 1, issued: 90, median: 2.5 }
+    const notice = { id: 'alr_1_raised', body: '{}', createdAt: 1 }
+    await use(({ store }) => store.alerts.raise(alert, notice))
     const all = await use(everythingIn)
     const before = contentOf(DATA_DIR)
     const DATABASE_URL = await postgres.schema()
@@ -75,6 +78,10 @@ describe('jeton migrate-store', { skip: withoutPostgres }, () => {
     const there = { DATABASE_URL, DATA_DIR: await temporaryFolder(t) }
     takeMasterKey(DATA_DIR, there.DATA_DIR)
     assert.deepEqual(await useInstallation(there, everythingIn), all)
+    await useInstallation(there, async ({ store }) => {
+      assert.equal((await store.alerts.list(0))[0]?.median, 2.5)
+      assert.equal((await store.alerts.takeNotice(1, 2))?.id, notice.id)
+    })
     const [call] = await postgres.query('select * from idempotent_call', DATABASE_URL)
     assert.deepEqual(call, { id: 'call', fingerprint: 'f', result: '{}', created_at: '1' })
     const added = await run('cli/jeton.ts', ['environments', 'create', 'Third'], there)
@@ -94,7 +101,9 @@ describe('jeton migrate-store', { skip: withoutPostgres }, () => {
     for (const name of ['api_key_by_environment', 'api_key_by_name', 'idempotent_call_by_age']) {
       database.exec(`drop index ${name}`)
     }
-    for (const table of ['revocation', 'change_aspect', 'change_record']) database.exec(`drop table ${table}`)
+    const usage = ['usage_minute', 'usage_hour', 'usage_subjects', 'usage_mark']
+    const later = ['revocation', 'change_aspect', 'change_record', ...usage, 'alert', 'alert_notice']
+    for (const table of later) database.exec(`drop table ${table}`)
     database.exec('alter table api_key drop column sealed_secret')
     database.exec('alter table signing_key drop column exported_at')
     database.exec("delete from kysely_migration where name > '0002-z'")

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { after, before } from 'node:test'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { createActors } from '../../src/actors.ts'
+import type { Alerts } from '../../src/alerts/open-alerts.ts'
 import { startServices } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Grant } from '../../src/domain/grant.ts'
@@ -24,6 +25,7 @@ import { createLogLevels } from '../../src/log-level.ts'
 import type { Mint } from '../../src/mint/mint.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import type { Usage } from '../../src/usage/usage.ts'
 import { type DrivenSeams, drivenSeams } from './seams.ts'
 
 /** A whole service over a database of its own in memory, ready for `inject`, on a driven clock. */
@@ -34,6 +36,8 @@ export interface TestService {
   readonly follower: Follower
   readonly keyring: Keyring
   readonly lastUses: LastUses
+  readonly usage: Usage
+  readonly alerts: Alerts
   readonly sealer: Sealer
   readonly mint: Mint
   readonly gate: Gate
@@ -129,6 +133,8 @@ export async function build(
     follower: services.follower,
     keyring: services.keyring,
     lastUses: services.lastUses,
+    usage: services.usage,
+    alerts: services.alerts,
     sealer,
     mint: services.mint,
     gate: services.gate,

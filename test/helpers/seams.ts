@@ -25,10 +25,14 @@ export function drivenSeams(): DrivenSeams {
 /**
  * Chance that can be repeated: the test says its seed, and takes the one in the variable SEED if there is one.
  *
+ * @param seed for a test that must come to the same every time
  * @returns gives a whole number from 0 up to, not including, `below` (mulberry32)
  */
-export function seededChance(t: TestContext): (below: number) => number {
-  let state = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+export function seededChance(
+  t: TestContext,
+  seed = Math.floor(Math.random() * 2 ** 31),
+): (below: number) => number {
+  let state = Number(process.env.SEED ?? seed)
   t.diagnostic(`SEED=${state}`)
   return (below) => {
     state = (state + 0x6d2b79f5) | 0

@@ -3,13 +3,17 @@ import type { Witness } from '../../src/store/change-records.ts'
 import { openPostgres } from '../../src/store/open-postgres.ts'
 import { readPostgresRecords } from '../../src/store/read-records.ts'
 import { usePostgres, withoutPostgres } from '../helpers/postgres.ts'
+import { alertContract } from './alert-contract.ts'
 import { storeContract } from './contract.ts'
 import { recordContract } from './record-contract.ts'
+import { usageContract } from './usage-contract.ts'
 
 const postgres = usePostgres()
 
 storeContract('PostgreSQL', open, { skip: withoutPostgres })
 recordContract('PostgreSQL', open, { skip: withoutPostgres })
+usageContract('PostgreSQL', open, { skip: withoutPostgres })
+alertContract('PostgreSQL', open, { skip: withoutPostgres })
 
 async function open(t: TestContext) {
   const url = await postgres.schema()

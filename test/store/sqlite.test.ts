@@ -11,13 +11,17 @@ import { readSqliteRecords } from '../../src/store/read-records.ts'
 import type { Store } from '../../src/store/store.ts'
 import { changesSince } from '../helpers/changes.ts'
 import { run, temporaryFolder } from '../helpers/process.ts'
+import { alertContract } from './alert-contract.ts'
 import { storeContract } from './contract.ts'
 import { recordContract } from './record-contract.ts'
+import { usageContract } from './usage-contract.ts'
 
 const JETON = join(import.meta.dirname, '../../src/cli/jeton.ts')
 
 storeContract('SQLite', open)
 recordContract('SQLite', open)
+usageContract('SQLite', open)
+alertContract('SQLite', open)
 
 async function open(t: TestContext) {
   const path = join(await temporaryFolder(t), 'jeton.db')

@@ -5,6 +5,8 @@ import { changesInOrder } from './0003-changes-in-order.ts'
 import { adminLists } from './0004-admin-lists.ts'
 import { revocations } from './0005-revocations.ts'
 import { changeRecords } from './0006-change-records.ts'
+import { usage } from './0007-usage.ts'
+import { alerts } from './0008-alerts.ts'
 
 /** Every migration by name, in order. One that has been released is never edited; a later one mends it. */
 export const migrations: Record<string, Migration> = {
@@ -14,4 +16,6 @@ export const migrations: Record<string, Migration> = {
   '0004-admin-lists': adminLists,
   '0005-revocations': revocations,
   '0006-change-records': changeRecords,
+  '0007-usage': usage,
+  '0008-alerts': alerts,
 }

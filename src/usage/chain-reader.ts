@@ -1,0 +1,146 @@
+import { join } from 'node:path'
+import { setImmediate as freeTheLoop } from 'node:timers/promises'
+import { type ChainFile, listFiles } from '../journal/folder.ts'
+import { NEWLINE, readBlocks, readLines } from '../journal/lines.ts'
+import { createRecordReader } from './read-record.ts'
+import { createTally, type Digest, type Tally } from './tally.ts'
+
+/** A piece has so many kinds at most, and about so many bytes of records: what is written at once stays small. */
+const MOST_KINDS = 1_000
+const MOST_BYTES = 33_554_432
+
+/** Read in one go, a millisecond or two of it. */
+const LINES_AT_ONCE = 500
+
+interface ChainReaderDeps {
+  /** Where all chains lie. */
+  readonly folder: string
+  readonly instance: string
+  readonly digest: Digest
+}
+
+/** Counts a chain's records from its files, each once. Its calls must not overlap. */
+export interface ChainReader {
+  /** Goes on behind this record the next time. */
+  goTo(n: number): void
+  /** The last record that was read, or passed over. */
+  position(): number
+  /** Counts on, up to record `upTo` at most: nothing behind that has to be on the disk yet. */
+  read(upTo: number): Promise<Tally>
+}
+
+/** Where the next record stands. */
+interface Place {
+  seq: number
+  bytes: number
+}
+
+export function createChainReader({ folder, instance, digest }: ChainReaderDeps): ChainReader {
+  const readRecord = createRecordReader()
+  let last = 0
+  let place: Place | undefined
+  return {
+    goTo(n) {
+      last = n
+      place = undefined
+    },
+    position: () => last,
+    read,
+  }
+
+  async function read(upTo: number): Promise<Tally> {
+    const tally = createTally(digest)
+    if (last >= upTo) return tally
+    const files = await listFiles(join(folder, instance))
+    place ??= await placeBehind(files, last)
+    const budget = { bytes: MOST_BYTES }
+    for (const file of files) {
+      if (file.seq < place.seq) continue
+      if (file.seq > place.seq) place = { seq: file.seq, bytes: 0 }
+      // What a file has beyond that was never acknowledged, and these numbers were given once more.
+      const next = await firstNumberBehind(files, file)
+      const limit = Math.min(upTo, (next ?? Number.POSITIVE_INFINITY) - 1)
+      if (!(await readFile(file, place, limit, tally, budget))) return tally
+      if (last >= upTo) return tally
+    }
+    // Nothing of what is missing is in any file, and nothing will be.
+    last = upTo
+    place = undefined
+    return tally
+  }
+
+  /** @returns whether there is nothing more to be had of this file */
+  async function readFile(
+    file: ChainFile,
+    from: Place,
+    limit: number,
+    tally: Tally,
+    budget: { bytes: number },
+  ): Promise<boolean> {
+    try {
+      for await (const block of readBlocks(file, from.bytes)) {
+        for (let begin = 0, lines = 1; begin < block.length; lines += 1) {
+          const end = block.indexOf(NEWLINE, begin)
+          if (end === -1) return true
+          if (!count(block.toString('utf8', begin, end), limit, tally)) return true
+          from.bytes += end + 1 - begin
+          budget.bytes -= end + 1 - begin
+          begin = end + 1
+          if (tally.size() >= MOST_KINDS || budget.bytes <= 0) return false
+          if (lines % LINES_AT_ONCE === 0) await freeTheLoop()
+        }
+      }
+    } catch (error) {
+      // It may have been removed since it was found. So is what was in it.
+      if (!isAbsent(error)) throw error
+    }
+    return true
+  }
+
+  /** @returns whether the line is within the limit */
+  function count(line: string, limit: number, tally: Tally): boolean {
+    const record = readRecord(line)
+    if (record === undefined) return true
+    if (record.n > limit) return false
+    if (record.n <= last) return true
+    for (const one of record.counts) tally.note(one, record.minute)
+    last = record.n
+    return true
+  }
+
+  // The last file that begins with the next record or one before it; the first there is when none does.
+  async function placeBehind(files: readonly ChainFile[], n: number): Promise<Place> {
+    for (const file of files.toReversed()) {
+      const first = await firstNumberOf(file)
+      if (first !== undefined && first <= n + 1) return { seq: file.seq, bytes: 0 }
+    }
+    return { seq: files[0]?.seq ?? 0, bytes: 0 }
+  }
+
+  async function firstNumberBehind(
+    files: readonly ChainFile[],
+    { seq }: ChainFile,
+  ): Promise<number | undefined> {
+    for (const file of files) {
+      if (file.seq <= seq) continue
+      const first = await firstNumberOf(file)
+      if (first !== undefined) return first
+    }
+    return undefined
+  }
+
+  async function firstNumberOf(file: ChainFile): Promise<number | undefined> {
+    try {
+      for await (const { bytes, isWhole } of readLines(file)) {
+        return isWhole ? readRecord(bytes.toString())?.n : undefined
+      }
+    } catch (error) {
+      if (!isAbsent(error)) throw error
+    }
+    return undefined
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}

@@ -1,0 +1,91 @@
+import type { Store, UsageBatch } from '../store/store.ts'
+import { createChainReader } from './chain-reader.ts'
+import type { Digest } from './tally.ts'
+import type { UsageSource } from './usage.ts'
+
+/** Which chain is counted, and the last of its records that is safe: as far as it may be counted. */
+export interface ChainStanding {
+  readonly instance: string
+  readonly upTo: number
+}
+
+interface ChainUsageDeps {
+  /** Where all chains lie. */
+  readonly folder: string
+  /** `undefined` while there is no chain. */
+  readonly standing: () => ChainStanding | undefined
+  readonly store: Pick<Store, 'usage'>
+  readonly digest: Digest
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** What is being counted of a chain. */
+interface Counting {
+  readonly instance: string
+  readonly reader: ReturnType<typeof createChainReader>
+  /** How far the database has counted it. */
+  counted: number
+}
+
+const MINUTE_MS = 60_000
+
+/**
+ * Counts the records of a chain by reading its files behind what the database has counted. So usage is what the journal
+ * says, whatever became of the process, the database or a commit in between, and a database that is away costs no memory.
+ */
+export function createChainUsage(deps: ChainUsageDeps): UsageSource {
+  const { folder, standing, store, digest, now } = deps
+  let counting: Counting | undefined
+  let pending: UsageBatch | undefined
+  return {
+    async next() {
+      pending ??= await read()
+      return pending
+    },
+    settle(counted) {
+      if (counting === undefined || pending === undefined) return
+      counting.counted = counted
+      if (counted !== pending.upTo) counting.reader.goTo(counted)
+      pending = undefined
+    },
+    waiting() {
+      const found = standing()
+      const read =
+        pending?.after ?? (counting?.instance === found?.instance ? counting?.reader.position() : 0)
+      return Math.max(0, (found?.upTo ?? 0) - (read ?? 0))
+    },
+  }
+
+  async function read(): Promise<UsageBatch | undefined> {
+    const found = standing()
+    if (found === undefined) return undefined
+    if (counting?.instance !== found.instance) counting = await begin(found.instance)
+    const { reader } = counting
+    // The folder was put back to an earlier state, and what comes has numbers that were counted once.
+    if (counting.counted > found.upTo) {
+      reader.goTo(found.upTo)
+      return batch(counting, found.upTo, { counts: [], sketches: [] })
+    }
+    for (;;) {
+      const tally = await reader.read(found.upTo)
+      if (tally.size() > 0) return batch(counting, reader.position(), tally.content())
+      if (reader.position() >= found.upTo) return undefined
+    }
+  }
+
+  async function begin(instance: string): Promise<Counting> {
+    const counted = await store.usage.countedUpTo(instance)
+    const reader = createChainReader({ folder, instance, digest })
+    reader.goTo(counted)
+    return { instance, reader, counted }
+  }
+
+  function batch(
+    { instance, counted }: Counting,
+    upTo: number,
+    content: Pick<UsageBatch, 'counts' | 'sketches'>,
+  ): UsageBatch {
+    return { chain: instance, after: counted, upTo, ...content, at: Math.floor(now() / MINUTE_MS) }
+  }
+}

@@ -1,0 +1,77 @@
+import type { TakeHold } from '../journal/claim.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Seams } from '../seams.ts'
+import type { Store } from '../store/store.ts'
+import { createChainUsage } from './chain-usage.ts'
+import { createLiveUsage, LIVE_PREFIX } from './live-usage.ts'
+import { createOtherChains } from './other-chains.ts'
+import { MINUTES_KEPT_DAYS } from './span.ts'
+import { digestWith } from './tally.ts'
+import { createUsage, type Usage } from './usage.ts'
+
+interface OpenUsageDeps {
+  readonly journal: Journal
+  /** Where the journal's files lie; `undefined` when it has none. */
+  readonly folder: string | undefined
+  /** How long counts of hours are kept. */
+  readonly keepDays: number
+  readonly takeHold: TakeHold
+  readonly store: Pick<Store, 'usage'>
+  /** Names subjects in the sketches: the same in every process of an installation. */
+  readonly secret: Uint8Array
+  readonly seams: Seams
+  readonly log: {
+    info(message: string): void
+    warn(fields: object, message: string): void
+    error(fields: object, message: string): void
+  }
+}
+
+const MINUTE_MS = 60_000
+const DAY_MINUTES = 1_440
+
+/** As many small removals in a minute: more than a day's counts come in a day. */
+const REMOVALS_A_MINUTE = 20
+
+/** Opens the counting of what goes through a journal, which is to be used in the place of the one that was given. */
+export function openUsage(deps: OpenUsageDeps): { readonly usage: Usage; readonly journal: Journal } {
+  const { journal, folder, takeHold, store, secret, seams, log } = deps
+  const { now } = seams
+  const digest = digestWith(secret)
+  if (folder === undefined) {
+    const source = createLiveUsage({ digest, seams, log })
+    const usage = createUsage({ store, source, upkeep: forgetOld, seams, log })
+    return { usage, journal: source.count(journal) }
+  }
+  const standing = () => {
+    const found = journal.standing()
+    return found && { instance: found.instance, upTo: found.head.n }
+  }
+  const source = createChainUsage({ folder, standing, store, digest, now })
+  const own = () => standing()?.instance
+  const countOthers = createOtherChains({ folder, own, takeHold, store, digest, now })
+  const usage = createUsage({
+    store,
+    source,
+    async upkeep(write) {
+      await countOthers(write)
+      await forgetOld()
+    },
+    seams,
+    log,
+  })
+  return { usage, journal }
+
+  async function forgetOld(): Promise<void> {
+    const minute = Math.floor(now() / MINUTE_MS)
+    const before = {
+      minute: minute - MINUTES_KEPT_DAYS * DAY_MINUTES,
+      hour: minute - deps.keepDays * DAY_MINUTES,
+    }
+    for (let removal = 0; removal < REMOVALS_A_MINUTE; removal += 1) {
+      if (!(await store.usage.forget(before))) break
+    }
+    // Of processes that ended: each counts under a name of its own.
+    await store.usage.forgetChains({ prefix: LIVE_PREFIX, writtenBefore: before.minute })
+  }
+}
