@@ -59,7 +59,8 @@ function putBack(path: string, backup: string): void {
   const database = new DatabaseSync(path)
   database.prepare('attach ? as backup').run(backup)
   database.exec('pragma foreign_keys = off; begin immediate')
-  for (const table of ['revision', 'environment', 'api_key', 'signing_key', 'revocation']) {
+  const rows = ['revision', 'environment', 'api_key', 'signing_key', 'revocation']
+  for (const table of [...rows, 'change_record', 'change_aspect']) {
     database.exec(`delete from main.${table}; insert into main.${table} select * from backup.${table}`)
   }
   database.exec('commit')
