@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { setup } from '../helpers/admin.ts'
+import { ADMIN, setup } from '../helpers/admin.ts'
 import { temporaryFolder } from '../helpers/process.ts'
 import { START_MS } from '../helpers/seams.ts'
 
@@ -61,7 +61,7 @@ describe('GET /v1/environments/{id}/usage', () => {
 
   it('tells what the journal holds up to now, and of no other environment', async (t) => {
     const DATA_DIR = await temporaryFolder(t)
-    const { call, post, id, follower } = await setup(t, { JOURNAL: 'file', DATA_DIR })
+    const { call, post, id, follower, server } = await setup(t, { JOURNAL: 'file', DATA_DIR })
     const other = await call('POST', '/v1/environments', { name: 'Other' })
     await follower.refresh()
     await post('/auth/token', { userId: 'bob', name: 'x' }, { 'x-api-key': other.body.secretKey })
@@ -72,6 +72,9 @@ describe('GET /v1/environments/{id}/usage', () => {
     }
     assert.deepEqual(await issuedBy(id), [1, 1])
     assert.deepEqual(await issuedBy(other.body.environment.id), [1, 1])
+    const metrics = await server.inject({ url: '/metrics', headers: { authorization: `Bearer ${ADMIN}` } })
+    assert.match(metrics.body, /^jeton_usage_unwritten_counts 0$/m)
+    assert.match(metrics.body, new RegExp(`^jeton_usage_written_timestamp_seconds ${START_MS / 1000}$`, 'm'))
   })
 
   it('is for the admin key, for environments that there are, and for spans that make sense', async (t) => {

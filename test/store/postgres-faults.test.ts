@@ -230,6 +230,28 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
       assert.equal((await changesSince(direct, 0)).adminKeys.length, 1)
     })
 
+    it('has a batch of usage once, though the answer to its commit was lost', async (t) => {
+      const url = await postgres.schema()
+      const direct = await opened(t, url)
+      const store = await opened(t, await brokenWay(t, url, (sent) => /commit\0/.test(sent)))
+      const one = {
+        environmentId: 'env_1',
+        keyId: 'kid_1',
+        format: 'user',
+        outcome: 'issued',
+        minute: 7,
+        count: 3,
+      }
+      const batch = { chain: 'ins_1', after: 0, upTo: 3, counts: [one], sketches: [], at: 7 }
+      await assert.rejects(store.usage.add(batch), {
+        error: 'store_unavailable',
+        message: /may have been made/,
+      })
+      assert.equal(await direct.usage.add(batch), 3)
+      const [found] = await direct.usage.minutes({ from: 7, to: 8 })
+      assert.equal(found?.issued, 3)
+    })
+
     it('is read while a change waits for another program, and the change ends unmade', async (t) => {
       const url = await postgres.schema()
       const { promise, resolve } = Promise.withResolvers<void>()
