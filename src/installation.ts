@@ -12,7 +12,6 @@ import { createSigningKeyRotation, type SigningKeyRotation } from './keys/signin
 import type { Seams } from './seams.ts'
 import { holdShared } from './store/hold.ts'
 import { StoreError } from './store/migrate.ts'
-import { openPostgres } from './store/open-postgres.ts'
 import { openSqlite } from './store/open-sqlite.ts'
 import type { Store } from './store/store.ts'
 
@@ -79,7 +78,7 @@ async function open(config: Config, seams: Seams, opening: Opening): Promise<Ins
 
 async function openServices(config: Config, seams: Seams, { mayBegin }: Opening): Promise<Installation> {
   const { databaseUrl } = config
-  const store = databaseUrl === undefined ? openHeld(databasePath(config)) : await openPostgres(databaseUrl)
+  const store = databaseUrl === undefined ? openHeld(databasePath(config)) : await openServer(databaseUrl)
   try {
     if (!mayBegin && databaseUrl !== undefined) await refuseEmpty(store)
     const sealer = await openSealer(config, store, seams)
@@ -125,6 +124,12 @@ function sameKeys(some: readonly Uint8Array[], others: readonly Uint8Array[]): b
 /** Where the embedded database lies. */
 export function databasePath({ dataDir }: Pick<Config, 'dataDir'>): string {
   return join(dataDir, 'jeton.db')
+}
+
+// Its driver is loaded where it is wanted, and by nobody else.
+async function openServer(url: string): Promise<Store> {
+  const { openPostgres } = await import('./store/open-postgres.ts')
+  return await openPostgres(url)
 }
 
 // As long as it is open, nobody may put another database in its place.

@@ -1,6 +1,6 @@
-import { Gauge, type Registry } from 'prom-client'
 import type { Journal } from '../journal/journal.ts'
 import type { Renew } from './metrics.ts'
+import { Gauge, type Registry } from './prom-client.ts'
 
 /** What the journal is asked for. */
 export interface JournalMetricsDeps {

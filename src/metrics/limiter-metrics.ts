@@ -1,6 +1,6 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Sharing } from '../limits/limiter.ts'
 import type { Renew } from './metrics.ts'
+import { Counter, Gauge, type Registry } from './prom-client.ts'
 
 export interface LimiterMetricsDeps {
   /** `undefined` when this process is to count alone: there is nothing to tell then. */

@@ -1,7 +1,7 @@
-import { Registry } from 'prom-client'
 import { type JournalMetricsDeps, registerJournalMetrics } from './journal-metrics.ts'
 import { type KeyMetricsDeps, registerKeyMetrics } from './key-metrics.ts'
 import { type LimiterMetricsDeps, registerLimiterMetrics } from './limiter-metrics.ts'
+import { Registry } from './prom-client.ts'
 
 /** What Prometheus reads. Its labels are of closed sets: nothing that a caller chose stands in one. */
 export interface Metrics {
