@@ -21,7 +21,6 @@ import { createLastUses, type LastUses } from './keys/last-uses.ts'
 import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts'
 import type { Limiter, Sharing } from './limits/limiter.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
-import { openSharedLimiter } from './limits/open-shared.ts'
 import { RedisError } from './limits/redis-faults.ts'
 import { type Counting, type Metrics, openMetrics } from './metrics/metrics.ts'
 import { createAdmission } from './mint/admission.ts'
@@ -188,6 +187,8 @@ async function openLimiter({ redisUrl }: Config, seams: Seams, log: Logger): Pro
   if (redisUrl === undefined) {
     return { limiter: createMemoryLimiter(seams), sharing: undefined, closeLimiter: () => undefined }
   }
+  // Its client is loaded where it is wanted, and by nobody else.
+  const { openSharedLimiter } = await import('./limits/open-shared.ts')
   try {
     const shared = await openSharedLimiter({ redisUrl, seams, log })
     return { limiter: shared, sharing: shared, closeLimiter: shared.close }

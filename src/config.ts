@@ -116,13 +116,13 @@ export const environmentVariables = z.object({
   JOURNAL: z.enum(JOURNAL_KINDS, `must be one of ${JOURNAL_KINDS.join(', ')}`).prefault('file'),
   JOURNAL_KEEP_DAYS: wholeNumber(1, 3_650).prefault('90'),
   USAGE_KEEP_DAYS: wholeNumber(8, 3_650).prefault('400'),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  METRICS_HOST: z.string().optional(),
   ALERT_WEBHOOK_URL: webhookUrl.optional(),
   ALERT_WEBHOOK_URL_FILE: z.string().optional(),
   ALERT_WEBHOOK_SECRET: webhookSecrets.optional(),
   ALERT_WEBHOOK_SECRET_FILE: z.string().optional(),
   ALERT_WEBHOOK_ALLOW_PRIVATE: flag.prefault('false'),
-  METRICS_PORT: wholeNumber(0, 65_535).optional(),
-  METRICS_HOST: z.string().optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).prefault('info'),
 })
 

@@ -15,7 +15,6 @@ import type { Seams } from './seams.ts'
 import type { Witness } from './store/change-records.ts'
 import { holdShared } from './store/hold.ts'
 import { StoreError } from './store/migrate.ts'
-import { openPostgres } from './store/open-postgres.ts'
 import { openSqlite } from './store/open-sqlite.ts'
 import { readPostgresRecords, readSqliteRecords } from './store/read-records.ts'
 import type { ChangeRecords, Store } from './store/store.ts'
@@ -97,7 +96,7 @@ async function openServices(config: Config, seams: Seams, { mayBegin, own }: Ope
   const store =
     databaseUrl === undefined
       ? openHeld(databasePath(config), witness)
-      : await openPostgres(databaseUrl, { witness })
+      : await openServer(databaseUrl, witness)
   try {
     if (!mayBegin && databaseUrl !== undefined) await refuseEmpty(store)
     const sealer = await openSealer(config, store, seams)
@@ -143,6 +142,12 @@ function sameKeys(some: readonly Uint8Array[], others: readonly Uint8Array[]): b
 /** Where the embedded database lies. */
 export function databasePath({ dataDir }: Pick<Config, 'dataDir'>): string {
   return join(dataDir, 'jeton.db')
+}
+
+// Its driver is loaded where it is wanted, and by nobody else.
+async function openServer(url: string, witness: Witness): Promise<Store> {
+  const { openPostgres } = await import('./store/open-postgres.ts')
+  return await openPostgres(url, { witness })
 }
 
 // As long as it is open, nobody may put another database in its place.

@@ -14,7 +14,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ['node:crypto', 'node:fs', 'node:fs/promises', 'node:path', 'jose'],
   },
   alerts: {
-    rooms: ['alerts', 'domain', 'journal/journal.ts', 'seams.ts', 'store/store.ts'],
+    rooms: ['alerts', 'domain', 'journal/journal.ts', 'node-http.ts', 'seams.ts', 'store/store.ts'],
     packages: [
       'node:crypto',
       'node:dns/promises',
@@ -98,7 +98,8 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'usage/usage.ts',
       '../package.json',
     ],
-    packages: ['prom-client'],
+    // Through metrics/prom-client.ts, which alone names the package at run time.
+    packages: ['node:module', 'prom-client'],
   },
   store: {
     rooms: ['domain', 'store'],
@@ -139,6 +140,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'metrics/http-metrics.ts',
       'metrics/metrics.ts',
       'mint',
+      'node-http.ts',
       'store/store.ts',
       'usage/report.ts',
       'usage/span.ts',
@@ -207,6 +209,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
       'zod',
     ],
   },
+  'node-http.ts': { rooms: [], packages: [] },
   'seams.ts': { rooms: [], packages: ['node:crypto'] },
   'actors.ts': { rooms: ['domain'], packages: ['node:async_hooks'] },
   'spare-memory.ts': { rooms: [], packages: ['node:inspector/promises'] },
@@ -263,7 +266,8 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ['config.ts', 'domain', 'installation.ts', 'keys', 'seams.ts', 'store'],
     packages: ['node:fs'],
   },
-  'main.ts': {
+  'main.ts': { rooms: ['serve.ts'], packages: ['node:module', 'node:path'] },
+  'serve.ts': {
     rooms: [
       'compose.ts',
       'config.ts',
@@ -309,6 +313,12 @@ describe('the house', () => {
         /\bDate[.(]|Math\.random|\bprocess\.|\basync \b|\bawait /,
       )
     }
+  })
+
+  it('takes prom-client and node:http by their side doors, which load a tenth of a start less', () => {
+    const takes = (file: string) =>
+      /^import (?!type\b)[^'"]*'(?:prom-client|node:http)'/m.test(readFileSync(join(SRC, file), 'utf8'))
+    assert.deepEqual(files.filter(takes), [])
   })
 
   it('reads environment variables in config.ts alone', () => {

@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto'
-import { request as httpRequest, type RequestOptions } from 'node:http'
+import type { RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { reachOf } from '../domain/outbound-address.ts'
+import { request as httpRequest } from '../node-http.ts'
 
 /** Where alerts are sent to, and how the receiver knows them. */
 export interface WebhookTarget {

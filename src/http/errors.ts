@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -7,6 +6,7 @@ import { type ErrorCode, errorCatalogue, type Issue, JetonError } from '../domai
 import type { Journal } from '../journal/journal.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { LimitError } from '../mint/admission.ts'
+import { STATUS_CODES } from '../node-http.ts'
 import { oauthCodeOf } from './oauth-errors.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
 import { HEADERS_LIMIT_BYTES } from './server-options.ts'

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Metrics } from '../metrics/metrics.ts'
+import { createServer } from '../node-http.ts'
 
 /** A text is told again for so long, so that nobody keeps the process busy with making it. */
 const FRESH_MS = 1_000

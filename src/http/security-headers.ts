@@ -1,7 +1,7 @@
-import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import helmet from 'helmet'
 import type { Config } from '../config.ts'
+import { IncomingMessage, ServerResponse } from '../node-http.ts'
 
 /**
  * Helmet's headers for answers that are data: nothing in them may be run, shown or framed. The documentation page has a

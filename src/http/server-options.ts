@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type FastifyBaseLogger, type FastifyHttpOptions, LogController } from 'fastify'
 import type { Config } from '../config.ts'
+import { createServer } from '../node-http.ts'
 
 /** The largest body, in bytes: 32 KB, as one of the hosted products takes (WIRE 2). */
 export const BODY_LIMIT_BYTES = 32_768

@@ -7,7 +7,6 @@ import {
   timingSafeEqual,
   verify,
 } from 'node:crypto'
-import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { JetonError } from '../domain/errors.ts'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import type { Format } from '../formats/format.ts'
@@ -53,6 +52,8 @@ export async function generateEd25519Key(
   sealer: Sealer,
   seams: Seams,
 ): Promise<SigningKey> {
+  // Loaded here, since a server that makes no key needs none of it: 46 files of a start.
+  const { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair } = await import('jose')
   const { privateKey, publicKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
   const jwk = await exportJWK(publicKey)
   const kid = await calculateJwkThumbprint(jwk)

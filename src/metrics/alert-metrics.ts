@@ -1,6 +1,6 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Alerts } from '../alerts/open-alerts.ts'
 import type { Renew } from './metrics.ts'
+import { Counter, Gauge, type Registry } from './prom-client.ts'
 
 /** What alerts are asked for. */
 export interface AlertMetricsDeps {

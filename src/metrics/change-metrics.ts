@@ -1,6 +1,6 @@
-import { Gauge, type Registry } from 'prom-client'
 import type { ChangeHead } from '../domain/change-record.ts'
 import type { Renew } from './metrics.ts'
+import { Gauge, type Registry } from './prom-client.ts'
 
 /** What the records of changes are asked for. */
 export interface ChangeMetricsDeps {

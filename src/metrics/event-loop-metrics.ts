@@ -1,4 +1,4 @@
-import { Histogram, type Registry } from 'prom-client'
+import { Histogram, type Registry } from './prom-client.ts'
 
 const LOOK_EVERY_MS = 50
 

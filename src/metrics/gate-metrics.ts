@@ -1,8 +1,8 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import { gateCodes } from '../domain/verdict.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { Revocations } from '../gate/revocations.ts'
 import type { Renew } from './metrics.ts'
+import { Counter, Gauge, type Registry } from './prom-client.ts'
 
 /** The code of what was let in. */
 const ALLOWED = 'allowed'

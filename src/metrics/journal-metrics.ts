@@ -1,6 +1,6 @@
-import { Gauge, Histogram, type Registry } from 'prom-client'
 import type { Journal, WrittenBatch } from '../journal/journal.ts'
 import type { Renew } from './metrics.ts'
+import { Gauge, Histogram, type Registry } from './prom-client.ts'
 
 /** What the journal is asked for. */
 export interface JournalMetricsDeps {

@@ -1,7 +1,7 @@
-import { Gauge, type Registry } from 'prom-client'
 import { endingSoon } from '../domain/key-life.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Renew } from './metrics.ts'
+import { Gauge, type Registry } from './prom-client.ts'
 
 export interface KeyMetricsDeps {
   readonly keyring: Pick<Keyring, 'livingKeys'>

@@ -1,7 +1,7 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Decision, Limiter, Sharing } from '../limits/limiter.ts'
 import type { Renew } from './metrics.ts'
+import { Counter, Gauge, type Registry } from './prom-client.ts'
 
 export interface LimiterMetricsDeps {
   /** `undefined` when this process is to count alone: there is nothing to tell then. */

@@ -1,4 +1,3 @@
-import { Registry } from 'prom-client'
 import type { Gate } from '../gate/gate.ts'
 import type { Journal, WrittenBatch } from '../journal/journal.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
@@ -18,6 +17,7 @@ import {
   registerLimiterMetrics,
 } from './limiter-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
+import { Registry } from './prom-client.ts'
 import { registerStoreMetrics, type StoreMetricsDeps } from './store-metrics.ts'
 import { registerTokenMetrics, type TokenCounts } from './token-metrics.ts'
 import { registerUsageMetrics, type UsageMetricsDeps } from './usage-metrics.ts'

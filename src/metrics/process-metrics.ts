@@ -1,6 +1,6 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { Renew } from './metrics.ts'
+import { Counter, Gauge, type Registry } from './prom-client.ts'
 
 /** The process itself, under the names that Prometheus's own libraries give these, and what it was built from. */
 export function registerProcessMetrics(registry: Registry): Renew {

@@ -1,7 +1,7 @@
-import { Gauge, type Registry } from 'prom-client'
 import type { Follower } from '../keys/follower.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Renew } from './metrics.ts'
+import { Gauge, type Registry } from './prom-client.ts'
 
 export interface StoreMetricsDeps {
   readonly follower: Pick<Follower, 'knowledge' | 'revision' | 'readAgeSeconds'>

@@ -1,8 +1,8 @@
-import { Counter, type Registry } from 'prom-client'
 import { type ErrorCode, errorCatalogue } from '../domain/errors.ts'
 import { formatNames } from '../formats/formats.ts'
 import type { Journal } from '../journal/journal.ts'
 import { TURN_FORMAT } from '../mint/turn.ts'
+import { Counter, type Registry } from './prom-client.ts'
 
 /** What became of requests for tokens, TURN credentials among them. */
 export interface TokenCounts {

@@ -1,6 +1,6 @@
-import { Gauge, type Registry } from 'prom-client'
 import type { Usage } from '../usage/usage.ts'
 import type { Renew } from './metrics.ts'
+import { Gauge, type Registry } from './prom-client.ts'
 
 /** What the counting of usage is asked for. */
 export interface UsageMetricsDeps {

@@ -69,7 +69,7 @@ describe('jeton journal query', () => {
     const { at } = JSON.parse(alice ?? '')
     assert.equal(
       stdout,
-      `${at}  issued    environmentId=env_0123456789abcdef  keyId=kid_0123456789abcdef  format=channels  subject=alice  jti=AAAAAAAAAAAAAAAAAAAAAA  ttlSeconds=60  expiresAt=1795351463  address=127.0.0.1  userAgent=backend/1.0  requestId=r-1  granted={"channels":["room-1"]}\n`,
+      `${at}  issued    environmentId=env_0123456789abcdef  keyId=kid_0123456789abcdef  format=channels  subject=alice  jti=AAAAAAAAAAAAAAAAAAAAAA  expiresAt=1795351463  ttlSeconds=60  address=127.0.0.1  userAgent=backend/1.0  requestId=r-1  granted={"channels":["room-1"]}\n`,
     )
     const hostile = (await jeton('query')).stdout
     assert.deepEqual(
