@@ -3,18 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { generateApiKey } from '../src/keys/api-keys.ts'
-import { systemSeams } from '../src/seams.ts'
-import { type Fill, type Installed, install } from './jeton.ts'
+import { withKeys } from './fill.ts'
+import { type Installed, install } from './jeton.ts'
 import { NUMBER } from './load.ts'
 import { alternate, figures, type Side } from './rounds.ts'
 import { type BenchServer, type Memory, startServer } from './server.ts'
 import { median, printLine, printRounds } from './table.ts'
 
 const FEW_KEYS = 10
-/** Keys that the load uses, of all that there are. */
-const SAMPLED_KEYS = 1_000
-const KEYS_PER_TRANSACTION = 10_000
 const CONNECTIONS = 8
 
 // What is promised of many keys beside a few.
@@ -54,26 +50,9 @@ try {
   await rm(folder, { recursive: true })
 }
 
-/** An installation with one environment, whose keys have a name and a grant of their own as most would. */
 async function installKeys(DATA_DIR: string, count: number): Promise<Sampled> {
   const sample: string[] = []
-  const fill: Fill = async ({ store }, environment) => {
-    for (let made = 0; made < count; ) {
-      const until = Math.min(count, made + KEYS_PER_TRANSACTION)
-      await store.change(async (changes) => {
-        for (; made < until; made += 1) {
-          const carried = {
-            name: `backend of customer ${made}`,
-            grant: { channels: [`customer-${made}-*`] },
-          }
-          const { row, text } = generateApiKey('secret', environment, systemSeams, carried)
-          await changes.insertApiKey(row)
-          if (made % Math.ceil(count / SAMPLED_KEYS) === 0) sample.push(text)
-        }
-      })
-    }
-  }
-  return { ...(await install(DATA_DIR, {}, { fill })), sample }
+  return { ...(await install(DATA_DIR, {}, { fill: withKeys(count, sample) })), sample }
 }
 
 /** Starts that alternate, each ended before the next. The first of each warms the disk's cache and is not counted. */

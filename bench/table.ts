@@ -1,13 +1,13 @@
 /** Prints a line of a table: what it is about, and a column for each contestant or difference. */
 export function printLine([what = '', ...columns]: readonly string[]): void {
   process.stdout.write(
-    `${what.padEnd(30)}${columns.map((column) => column.padStart(columnWidth(columns))).join('')}\n`,
+    `${what.padEnd(44)}${columns.map((column) => column.padStart(columnWidth(columns))).join('')}\n`,
   )
 }
 
 // Few columns are wide, since they hold spreads.
 function columnWidth({ length }: readonly string[]): number {
-  return length > 3 ? 13 : 24
+  return length > 3 ? 15 : 24
 }
 
 /** Prints the same measure of two sides, round by round: medians, the median of the rounds' ratios, and their spreads. */
