@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import fastifyCors from '@fastify/cors'
 import fastifySwagger from '@fastify/swagger'
-import fastifySwaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Config } from '../../config.ts'
 import { describeApi } from '../openapi.ts'
@@ -32,8 +31,31 @@ async function description(app: FastifyInstance, { config }: DocumentationOption
 async function pages(app: FastifyInstance, { config }: DocumentationOptions): Promise<void> {
   const errorsPage = await readFile(ERRORS_PAGE, 'utf8')
   await openToReaders(app, config)
-  await app.register(fastifySwaggerUi, {
-    routePrefix: '/',
+  let page: Promise<FastifyInstance> | undefined
+  app.get('', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs/'))
+  app.get('/errors', { schema: { hide: true } }, async (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(errorsPage),
+  )
+  app.get('/*', { schema: { hide: true } }, async (request, reply) => {
+    page ??= openPage(app.swagger)
+    return await handOn(await page, request, reply)
+  })
+}
+
+/**
+ * The page, as an app of its own that does not listen: most processes are never asked for it, and with what it loads it
+ * takes 4 MB.
+ */
+async function openPage(describe: FastifyInstance['swagger']): Promise<FastifyInstance> {
+  const { default: fastifySwaggerUi } = await import('@fastify/swagger-ui')
+  const page = fastify({ routerOptions: { ignoreDuplicateSlashes: true } })
+  // The page asks for the plugin that describes; what it is to show is described already.
+  const described = fastifyPlugin(async (app) => void app.decorate('swagger', describe), {
+    name: '@fastify/swagger',
+  })
+  await page.register(described)
+  await page.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
     staticCSP: true,
     // The page's own rule would send its files over HTTPS, which a local Jeton does not speak.
     transformStaticCSP: (rule) =>
@@ -45,10 +67,45 @@ async function pages(app: FastifyInstance, { config }: DocumentationOptions): Pr
       css: [{ filename: 'jeton.css', content: '.topbar, .auth-wrapper { display: none }' }],
     },
   })
-  app.get('', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs/'))
-  app.get('/errors', { schema: { hide: true } }, async (_request, reply) =>
-    reply.type('text/plain; charset=utf-8').send(errorsPage),
-  )
+  return page
+}
+
+/** What the page's app is told of a request, and what is taken of its answer. */
+const ASKED = ['accept-encoding', 'if-modified-since', 'if-none-match', 'range']
+const ANSWERED = [
+  'accept-ranges',
+  'cache-control',
+  'content-encoding',
+  'content-range',
+  'content-security-policy',
+  'content-type',
+  'etag',
+  'last-modified',
+  'location',
+  'vary',
+]
+
+async function handOn(
+  page: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const answer = await page.inject({ url: request.url, headers: pick(request.headers, ASKED) })
+  if (answer.statusCode === 404) reply.callNotFound()
+  else reply.code(answer.statusCode).headers(pick(answer.headers, ANSWERED)).send(answer.rawPayload)
+  return reply
+}
+
+function pick<Value>(
+  headers: Readonly<Record<string, Value | undefined>>,
+  names: readonly string[],
+): Record<string, Value> {
+  const picked: Record<string, Value> = {}
+  for (const name of names) {
+    const value = headers[name]
+    if (value !== undefined) picked[name] = value
+  }
+  return picked
 }
 
 async function openToReaders(
