@@ -22,7 +22,7 @@ if (import.meta.main) {
   }
 }
 
-// What Node compiles is kept beside the packages, where the tests keep it as well, and a third of the next start is saved.
+// What Node compiles is kept beside the packages, where the tests keep it as well, and a quarter of the next start is saved.
 // Whoever can write there can change the program itself. Where nobody can, as in the image, nothing is kept but what is
 // there already. NODE_COMPILE_CACHE names another place, NODE_DISABLE_COMPILE_CACHE=1 keeps nothing.
 function keepCompiled(): void {
