@@ -51,10 +51,10 @@ export async function serve(): Promise<void> {
   try {
     metricsServer = await openMetrics(services.metrics, config, log)
     await listen(app, config)
+    // Once the door is open, since nobody has to wait for it; before anything is shown that somebody may act upon.
+    await giveSpareMemoryBack()
     // Only now, so that a start that failed has shown nothing that a later one would not show again.
     await welcome(installation, services.follower, config)
-    // Once requests are answered, since nobody has to wait for it.
-    await giveSpareMemoryBack()
   } catch (error) {
     // A signal that came before all of it was there has closed what the rest needed: that is no fault.
     if (ending !== undefined) return
