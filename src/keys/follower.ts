@@ -1,3 +1,4 @@
+import type { ChangeHead } from '../domain/change-record.ts'
 import type { Seams } from '../seams.ts'
 import type { ChangedRows, Store } from '../store/store.ts'
 
@@ -36,6 +37,7 @@ const FRESH_MS = 1_000
 export function createFollower({ store, seams, staleKeysSeconds }: FollowerDeps): Follower {
   const told: ((rows: ChangedRows) => void)[] = []
   let revision = 0
+  let lastRecord: ChangeHead | undefined
   let readAt = Number.NEGATIVE_INFINITY
   let lastRead = Promise.resolve()
 
@@ -64,9 +66,11 @@ export function createFollower({ store, seams, staleKeysSeconds }: FollowerDeps)
 
   async function read(): Promise<void> {
     const startedAt = seams.monotonic()
-    revision = await store.readChanges(revision, (rows) => {
-      for (const take of told) take(rows)
-    })
+    const take = (rows: ChangedRows) => {
+      if ('recordHead' in rows) lastRecord = rows.recordHead
+      for (const one of told) one(rows)
+    }
+    revision = await store.readChanges(revision, take, lastRecord)
     readAt = startedAt
   }
 

@@ -49,7 +49,7 @@ export function createKyselyStore({ writes, reads, explain, witness = UNTOLD }: 
     sealedDataKey,
     changeDataKey,
     change,
-    readChanges: (since, take) => readChanges(reader, since, take),
+    readChanges: (since, take, last) => readChanges(reader, since, take, last),
     listEnvironments,
     listApiKeys,
     listSigningKeys,

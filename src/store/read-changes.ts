@@ -1,6 +1,7 @@
 import { setImmediate as freeTheLoop } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { z } from 'zod'
+import type { ChangeHead } from '../domain/change-record.ts'
 import { lastRecord } from './change-records.ts'
 import { apiKeyFromRow, environmentRow, revocationRow, type Schema, signingKeyRow } from './rows.ts'
 import type { ChangedRows } from './store.ts'
@@ -13,13 +14,26 @@ export async function readChanges(
   db: Kysely<Schema>,
   since: number,
   take: (rows: ChangedRows) => void,
+  last?: ChangeHead,
 ): Promise<number> {
   // Read first: a change that lands in between is read now and, harmlessly, once more next time. What a revision wrote
   // can be seen by whoever sees the revision, since both are of one transaction, and so can what came before: PostgreSQL
   // lets the next change go on from the revision's row only once others see this one.
-  const { value } = await db.selectFrom('revision').select('value').executeTakeFirstOrThrow()
-  if (value > since) await readSince(db, since, take)
-  if (value < since) {
+  const { value, sha256 } = await db
+    .selectFrom('revision')
+    .select((row) => [
+      'value',
+      row
+        .selectFrom('changeRecord')
+        .select('changeRecord.sha256')
+        .where('changeRecord.revision', '=', last?.revision ?? 0)
+        .as('sha256'),
+    ])
+    .executeTakeFirstOrThrow()
+  // A database that lost changes may have had as many others by now: the revision alone does not tell.
+  const isAnother = value < since || (last !== undefined && sha256 !== last.sha256)
+  if (!isAnother && value > since) await readSince(db, since, take)
+  if (isAnother) {
     const all: ChangedRows[] = []
     await readSince(db, 0, (rows) => all.push(rows))
     take({

@@ -277,13 +277,14 @@ export interface Store {
    * Hands every row that has a later revision than `since` to `take`, in parts that are small enough to leave the event
    * loop free: environments first, which the others refer to. A row that changes meanwhile may come now or next time.
    *
-   * A database that is at an earlier revision than `since` was put back to an earlier state. Everything is handed over
-   * then, at once and `anew`, since rows that were there are gone.
+   * A database that is at an earlier revision than `since`, or does not have the record `last`, was put back to an earlier
+   * state. Everything is handed over then, at once and `anew`, since rows that were there are gone.
    *
    * @param since 0 for everything
+   * @param last the `recordHead` that was handed over last
    * @returns the revision to go on from
    */
-  readChanges(since: number, take: (rows: ChangedRows) => void): Promise<number>
+  readChanges(since: number, take: (rows: ChangedRows) => void, last?: ChangeHead): Promise<number>
   findEnvironment(id: string): Promise<Environment | undefined>
   /** Environments in the order of their ids, after `cursor` if it is given. */
   listEnvironments(page?: { after?: string | undefined; limit: number }): Promise<readonly Environment[]>

@@ -77,6 +77,20 @@ describe('the follower', () => {
     assert.deepEqual([reads, follower.revision(), follower.knowledge()], [[0, 0], 7, 'fresh'])
   })
 
+  it('says with each read which record it was told of last, so that the store can tell whether that is still there', async () => {
+    const record = { revision: 7, n: 1, sha256: 'seven' }
+    const known: unknown[] = []
+    const { follower } = setup(async (since, take, last) => {
+      known.push(last)
+      if (since === 0) take({ recordHead: record })
+      if (known.length === 2) take({ environments: [] })
+      if (known.length === 3) take({ anew: true, recordHead: undefined })
+      return 7
+    })
+    for (let read = 0; read < 4; read += 1) await follower.refresh()
+    assert.deepEqual(known, [undefined, record, record, undefined])
+  })
+
   it('tells everything or nothing: nobody may come late', async () => {
     const { follower } = setup(async () => 1)
     await follower.refresh()

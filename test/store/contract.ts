@@ -466,6 +466,25 @@ export function storeContract(
       assert.deepEqual(parts.at(-1), { anew: true, ...all, signingKeys: [] })
     })
 
+    it('hands everything over anew when other changes took the place of some that were lost', async (t) => {
+      const { store, run } = await filled(t)
+      const lost = { ...secretKey, id: 'kid_lost', digest: 'lost' }
+      await store.change((changes) => changes.insertApiKey(lost))
+      const { revision, recordHead } = await changesSince(store, 0)
+      await run("delete from api_key where id = 'kid_lost'")
+      await run(`delete from change_aspect where revision = ${revision}`)
+      await run(`delete from change_record where revision = ${revision}`)
+      await run(`update revision set value = ${revision - 1}`)
+      await store.change((changes) => changes.updateApiKey('kid_1', { revokedAt: 3_000 }))
+      const parts: ChangedRows[] = []
+      const found = await store.readChanges(revision, (rows) => parts.push(rows), recordHead)
+      assert.equal(found, revision)
+      const [{ anew, apiKeys, recordHead: head } = {}] = parts
+      assert.deepEqual([anew, apiKeys], [true, [{ ...secretKey, revokedAt: 3_000 }]])
+      assert.equal(await store.readChanges(found, (rows) => parts.push(rows), head), revision)
+      assert.equal(parts.length, 1)
+    })
+
     it('is refused, unchanged, when a newer Jeton wrote it', async (t) => {
       const { store, handle, run } = await prepared(t)
       await run(
