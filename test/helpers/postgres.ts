@@ -53,7 +53,7 @@ export const withoutOwnPostgres: string | false =
 /** A server for the whole test file: the one of TEST_POSTGRES_URL or else one of our own, which ends with the file. */
 export function usePostgres(): Postgres {
   let server: Postgres | undefined
-  let end = async () => undefined as unknown
+  let end = async () => {}
   before(async () => {
     if (withoutPostgres !== false) return
     if (given === undefined) {
@@ -63,7 +63,10 @@ export function usePostgres(): Postgres {
     } else {
       const made: string[] = []
       server = clientsOf(given, made)
-      end = () => Promise.all(made.map((name) => ask(given, `drop schema ${name} cascade`)))
+      // One after the other: a server of somebody else's may not have a connection for each.
+      end = async () => {
+        for (const name of made) await ask(given, `drop schema ${name} cascade`)
+      }
     }
   })
   after(() => end())
