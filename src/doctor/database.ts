@@ -13,7 +13,10 @@ export interface Examined {
   readonly inspection: Inspection | undefined
 }
 
-export async function examineDatabase(report: ConfigReport, { now }: Seams): Promise<Examined> {
+export async function examineDatabase(
+  report: Pick<ConfigReport, 'dataDir' | 'databaseUrl' | 'isEmbedded'>,
+  { now }: Pick<Seams, 'now'>,
+): Promise<Examined> {
   if (report.isEmbedded) return examineFile(databasePath(report))
   // What is wrong with the URL itself, the configuration's own check has said.
   if (report.databaseUrl === undefined) return { inspection: undefined, checks: [] }
@@ -21,7 +24,8 @@ export async function examineDatabase(report: ConfigReport, { now }: Seams): Pro
     const inspection = await inspectPostgres(report.databaseUrl)
     return { inspection, checks: checksOf(inspection, now()) }
   } catch (error) {
-    const how = 'see to it that PostgreSQL runs and lets this user in; DATABASE_URL says where it is'
+    const how =
+      'see to it that PostgreSQL runs, lets this user in and is the one that DATABASE_URL should name; if a newer Jeton wrote it, start that one'
     const what = error instanceof StoreError ? error.message : `it cannot be read: ${reasonOf(error)}`
     return { inspection: undefined, checks: [mend(what, how)] }
   }
@@ -34,6 +38,9 @@ function checksOf({ address, server, sealedDataKey }: PostgresInspection, now: n
     sealedDataKey === undefined
       ? mend(`${what} holds no Jeton yet`, 'start Jeton once, or `jeton migrate-store` one into it')
       : ok(`${what} can be read`),
+    ...(server.readOnly
+      ? [mend(`${what} takes no changes: a standby, or set to read only`, 'name the primary in DATABASE_URL')]
+      : []),
     address.isEncrypted || !address.isRemote
       ? ok('the way to the database is encrypted, or on this machine')
       : ok(

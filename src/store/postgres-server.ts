@@ -14,6 +14,8 @@ const server = z.object({
   encoding: z.string(),
   /** Where the tables are or will be; `null` when the search path names none that is there for this user. */
   schema: z.string().nullable(),
+  /** Whether it takes no changes: a standby, or set so for this user or database. */
+  readOnly: z.boolean(),
   /** Unix milliseconds by its clock. */
   now: z.number(),
 })
@@ -35,6 +37,7 @@ export async function askServer(
       current_setting('server_version_num')::int / 10000 as major,
       current_setting('server_encoding') as encoding,
       current_schema() as schema,
+      current_setting('transaction_read_only') = 'on' as "readOnly",
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db)
   const told = server.parse(rows[0])
   if (told.major < OLDEST_VERSION) {

@@ -7,7 +7,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
+import { examineDatabase } from '../../src/doctor/database.ts'
 import { writeKey } from '../../src/domain/api-key.ts'
+import { systemSeams } from '../../src/seams.ts'
 import { everythingIn, install, takeMasterKey, useInstallation } from '../helpers/installation.ts'
 import { usePostgres, withoutPostgres } from '../helpers/postgres.ts'
 import { run, startServer, temporaryFolder } from '../helpers/process.ts'
@@ -229,6 +231,13 @@ describe('the command line on a PostgreSQL', { skip: withoutPostgres }, () => {
       assert.match(found.stdout, fault)
       assert.doesNotMatch(found.stdout + found.stderr, /hunter2/)
     }
+    const standby = `${env.DATABASE_URL}%20-c%20default_transaction_read_only%3Don`
+    const report = { dataDir: env.DATA_DIR, databaseUrl: standby, isEmbedded: false }
+    const { checks } = await examineDatabase(report, systemSeams)
+    assert.deepEqual(
+      checks.filter(({ state }) => state === 'mend').map(({ how }) => how),
+      ['name the primary in DATABASE_URL'],
+    )
   })
 
   it('leaves backups to PostgreSQL, and says so', async (t) => {
