@@ -4,7 +4,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { install } from '../helpers/installation.ts'
-import { usePostgres, withoutPostgres } from '../helpers/postgres.ts'
+import { usePostgres, withoutPostgres, withPassword } from '../helpers/postgres.ts'
 
 const SECRET = 'canary-of-a-secret-that-is-long-enough'
 const postgres = usePostgres()
@@ -101,7 +101,7 @@ describe('a change with a command', () => {
     assert.equal((await jeton(query, there)).stdout, stdout)
     const whole = await jeton(['journal', 'verify'], there)
     assert.deepEqual([whole.code, /^database {2}whole/.test(whole.stdout)], [0, true])
-    const away = { ...there, DATABASE_URL: DATABASE_URL.replace(':test@', ':wrong@') }
+    const away = { ...there, DATABASE_URL: withPassword(DATABASE_URL, 'wrong') }
     const refused = await jeton(query, away)
     assert.equal(refused.code, 1)
     assert.match(

@@ -50,6 +50,11 @@ export const withoutPostgres: string | false =
 export const withoutOwnPostgres: string | false =
   !process.env.CI && findProgram('postgres') === undefined ? 'PostgreSQL is not installed' : false
 
+/** The same URL with another password, whatever its own is. */
+export function withPassword(url: string, password: string): string {
+  return Object.assign(new URL(url), { password }).href
+}
+
 /** A server for the whole test file: the one of TEST_POSTGRES_URL or else one of our own, which ends with the file. */
 export function usePostgres(): Postgres {
   let server: Postgres | undefined
