@@ -297,6 +297,31 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
       assert.equal((await changesSince(store, 0).catch(() => changesSince(store, 0))).revision, 1)
     })
 
+    it('has no room left: changes end as unavailable and unmade, reads go on, and it takes changes again', async (t) => {
+      const url = await postgres.schema()
+      const store = await opened(t, url)
+      // As PostgreSQL itself says it: https://www.postgresql.org/docs/current/errcodes-appendix.html, disk_full.
+      await postgres.query(
+        `create function is_full() returns trigger language plpgsql as
+        $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`,
+        url,
+      )
+      await postgres.query(
+        'create trigger full_disk before insert on change_record execute function is_full()',
+        url,
+      )
+      const change = (name: string) => store.change((changes) => changes.insertAdminKey(adminKey(name)))
+      await assert.rejects(change('meanwhile'), { ...UNAVAILABLE, message: /Nothing was changed/ })
+      const { revision, adminKeys } = await changesSince(store, 0)
+      assert.deepEqual([revision, adminKeys], [0, []])
+      await postgres.query('drop trigger full_disk on change_record', url)
+      await change('later')
+      assert.deepEqual(
+        (await changesSince(store, 0)).adminKeys.map(({ digest }) => digest),
+        ['later'],
+      )
+    })
+
     it('speaks TLS, and is believed only with a certificate that is its own', async (t) => {
       const file = (name: string) => join(import.meta.dirname, `../fixtures/localhost-${name}.pem`)
       await postgres.encrypt({ cert: file('cert'), key: file('key') })
