@@ -26,7 +26,7 @@ it('npm start: the shell that npm sends its signals to becomes Jeton, and nothin
     detached: true,
   })
   const ended = once(child, 'exit')
-  t.after(() => spawnSync('kill', ['-KILL', `-${child.pid}`]))
+  t.after(() => spawnSync('kill', ['-KILL', '--', `-${child.pid}`]))
   const { promise: listening, resolve } = Promise.withResolvers<void>()
   let output = ''
   child.stdout.on('data', (chunk) => {
