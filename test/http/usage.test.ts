@@ -131,6 +131,8 @@ describe('GET /v1/environments/{id}/usage', () => {
       const { status, body } = await call('GET', `${path}?${span}`)
       assert.deepEqual([status, body.error], [400, 'body_invalid'], span)
     }
+    const empty = await call('GET', `${path}?key=`)
+    assert.deepEqual([empty.status, empty.body.detail], [400, 'key must not be empty.'])
     assert.equal(
       (await call('GET', `${path}?key=${encodeURIComponent("'; drop table usage_minute --")}`)).status,
       200,

@@ -32,8 +32,8 @@ const question = z.strictObject({
     .describe(`In UTC. Minutes are kept for ${MINUTES_KEPT_DAYS} days.`),
   key: z
     .string()
-    .min(1)
-    .max(64)
+    .min(1, 'must not be empty')
+    .max(64, 'must be at most 64 characters')
     .optional()
     .describe('Of this key alone.')
     .meta({ examples: ['kid_4ktnvt6maw120nms'] }),
