@@ -111,10 +111,15 @@ async function renew(config: Config, { seams, actor }: OnBehalf): Promise<readon
  * @param from the data folder, or the file of a database or of a backup
  * @throws StartError when it cannot be done; nothing was changed then, unless the message says that it may have been
  */
-export async function moveInstallation(from: string, databaseUrl: string): Promise<Moved> {
+export async function moveInstallation(
+  from: string,
+  databaseUrl: string,
+  { seams, actor }: OnBehalf,
+): Promise<Moved> {
   try {
     const isFolder = statSync(from, { throwIfNoEntry: false })?.isDirectory() ?? false
-    return await moveToPostgres(isFolder ? databasePath({ dataDir: from }) : from, databaseUrl)
+    const path = isFolder ? databasePath({ dataDir: from }) : from
+    return await moveToPostgres(path, databaseUrl, { now: seams.now, actor: () => actor })
   } catch (error) {
     throw toStartError(error, { dataDir: from, databaseUrl })
   }

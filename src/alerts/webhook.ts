@@ -126,6 +126,8 @@ export function createWebhook({ target, lookup, now, withinMs = WITHIN_MS }: Web
     let delivery: Delivery | undefined
     // Whatever happens behind the status, that has come.
     request.on('error', (error) => (delivery === undefined ? reject(error) : resolve(delivery)))
+    // The end of every request, and all that is told of an answer that switches to another protocol.
+    request.on('close', () => resolve(delivery ?? failed('no_answer')))
     request.on('response', (answer) => {
       const judged = judge(answer.statusCode ?? 0, answer.headers['retry-after'])
       delivery = judged

@@ -128,10 +128,20 @@ async function tail({ lines, json }: OutputOptions & { lines: number }): Promise
   await withRecords(async ({ folder, records }) => {
     const ending = new AbortController()
     process.once('SIGINT', () => ending.abort()).once('SIGTERM', () => ending.abort())
-    for await (const { line } of follow(folder, lines, ending.signal, records)) {
+    for await (const { line } of follow(folder, lines, ending.signal, records, tellFault)) {
       if (!(await printInTime(`${json ? line : recordText(line)}\n`))) return
     }
   })
+}
+
+function tellFault(fault: unknown): void {
+  if (fault === undefined) {
+    process.stderr.write('Records of changes can be read again.\n')
+    return
+  }
+  if (!(fault instanceof StartError)) throw fault
+  process.stderr.write(`${fault.message}\nRecords of changes are left out until they can be read.\n`)
+  process.exitCode = 1
 }
 
 /** Where records are. */

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { readDatabaseUrl } from '../config.ts'
 import { moveInstallation } from '../maintenance.ts'
+import { systemSeams } from '../seams.ts'
+import { operator } from './operator.ts'
 import { type OutputOptions, print, printTable } from './output.ts'
 
 /** `jeton migrate-store` */
@@ -17,7 +19,10 @@ export function migrateStoreCommand(program: Command): void {
 }
 
 async function migrateStore(from: string, to: string | undefined, { json }: OutputOptions): Promise<void> {
-  const moved = await moveInstallation(from, readDatabaseUrl(to))
+  const moved = await moveInstallation(from, readDatabaseUrl(to), {
+    seams: systemSeams,
+    actor: operator(),
+  })
   if (json) {
     print(JSON.stringify(moved))
     return

@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { isIP } from 'node:net'
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -12,12 +11,8 @@ import type { LastUses } from '../keys/last-uses.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import { beyondGrant } from '../mint/admission.ts'
 import type { MintCaller } from '../mint/mint.ts'
-
-/** As much of a user agent is recorded, in characters. */
-const USER_AGENT_LIMIT = 256
-
-// Keys and tokens, or what a cut has left of them.
-const SECRETS = /\b((?:sk|ak)_|eyJ)[\w.-]+/g
+import { addressOf, isFromThisMachine, readEndUserAddress, readUserAgent } from './sender.ts'
+import { readBearer, readCredentials } from './sent-key.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -232,71 +227,9 @@ function keyMissing(): JetonError {
   )
 }
 
-/** Finds the secret key: `Bearer sk_…`, `Bearer kid_…:sk_…`, `Basic` of these two, or `X-API-KEY: sk_…`. */
-function readCredentials(headers: IncomingHttpHeaders): Credentials | undefined {
-  const bearer = readBearer(headers) ?? readBasic(headers)
-  const apiKey = headers['x-api-key']
-  const other = typeof apiKey === 'string' && apiKey !== '' ? apiKey : undefined
-  if (bearer !== undefined && other !== undefined && bearer !== other) {
-    throw new JetonError('key_malformed', 'Two different keys were sent: in Authorization and in X-API-KEY.')
-  }
-  const text = bearer ?? other
-  if (text === undefined) return undefined
-  const colon = text.indexOf(':')
-  return colon === -1
-    ? { text, keyId: undefined }
-    : { text: text.slice(colon + 1), keyId: text.slice(0, colon) }
-}
-
-function readBearer({ authorization = '' }: IncomingHttpHeaders): string | undefined {
-  return /^Bearer[ \t]+(\S+)$/i.exec(authorization)?.[1]
-}
-
-// RFC 6749 §2.3.1: how OAuth's own libraries send a client's id and secret, each of them written as in a form.
-function readBasic({ authorization = '' }: IncomingHttpHeaders): string | undefined {
-  const encoded = /^Basic[ \t]+([\w+/=-]+)$/i.exec(authorization)?.[1]
-  return encoded && Buffer.from(encoded, 'base64').toString().split(':').map(decodeForm).join(':')
-}
-
-// A % that escapes nothing stands as it is: no key holds one, so that the text is refused like any other that is none.
-function decodeForm(text: string): string {
-  return text.replace(/%[0-9a-f]{2}/gi, (escaped) =>
-    String.fromCharCode(Number.parseInt(escaped.slice(1), 16)),
-  )
-}
-
 // Sec-Fetch-Mode alone says nothing: Node's own fetch sends it on every request.
 function isFromBrowser(headers: IncomingHttpHeaders): boolean {
   return headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
-}
-
-/**
- * The caller's address. What a proxy says is believed only if it is one; some put a port behind it.
- */
-function addressOf({ ip, socket }: FastifyRequest): string {
-  if (isIP(ip) !== 0) return ip
-  const bare = /^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$/.exec(ip)
-  const address = bare?.[1] ?? bare?.[2] ?? ''
-  return isIP(address) === 0 ? (socket.remoteAddress ?? '') : address
-}
-
-// A proxy on this machine speaks from loopback as well, for callers who do not.
-function isFromThisMachine({ socket, headers }: FastifyRequest): boolean {
-  const forwarded = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']
-  const address = socket.remoteAddress ?? ''
-  const isLoopback = address === '::1' || /^(?:::ffff:)?127\./.test(address)
-  return isLoopback && forwarded.every((name) => headers[name] === undefined)
-}
-
-// Passed on by the backend for the record; whatever is no address is left out of it.
-function readEndUserAddress(headers: IncomingHttpHeaders): string | undefined {
-  const address = headers['x-end-user-ip']
-  return typeof address === 'string' && isIP(address) !== 0 ? address : undefined
-}
-
-// For the record. It may hold anything, so it is cut, and what is written like a secret is taken out.
-function readUserAgent({ 'user-agent': text }: IncomingHttpHeaders): string | undefined {
-  return text?.slice(0, USER_AGENT_LIMIT).replace(SECRETS, '$1…')
 }
 
 function isPowerOfTwo(value: number): boolean {

@@ -98,8 +98,9 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     return next.settled.promise
   }
 
+  // Nothing tells of it a second time, and there are few: it waits for a disk that is away.
   function alert(record: AlertRecord): void {
-    post(alerted(now(), record))
+    if (backlogBytes() < BACKLOG_BYTES) add({ ...alerted(now(), record), isAwaited: false })
   }
 
   function post(draft: Draft): boolean {

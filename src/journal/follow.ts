@@ -19,16 +19,18 @@ interface Position {
  * Gives the last records of all journals in a folder, and then every new one, until it is told to end.
  *
  * @param last how many of those that are there already
- * @param changes has records as well, if there is a database
+ * @param changes has records as well, if there is a database; while it cannot be read the files are, and `onFault` is told
+ *   of it once, and with `undefined` of its end
  */
 export async function* follow(
   folder: string,
   last: number,
   signal: AbortSignal,
   changes?: Pick<ChangeRecords, 'last' | 'after'>,
+  onFault: (fault: unknown) => void = () => undefined,
 ): AsyncGenerator<FoundRecord> {
   const positions = new Map<string, Position>()
-  const readChanges = changes === undefined ? undefined : createChangeReader(changes)
+  const readChanges = changes === undefined ? undefined : createChangeReader(changes, onFault)
   const there = await readAll(last)
   yield* there.slice(there.length - Math.min(last, there.length))
   while (!signal.aborted) {

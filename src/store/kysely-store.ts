@@ -152,7 +152,8 @@ export function createKyselyStore({ writes, reads, explain, witness = UNTOLD }: 
   }
 }
 
-async function countUp(transaction: Transaction<Schema>): Promise<number> {
+/** Begins a change: the row stays locked until the commit. */
+export async function countUp(transaction: Transaction<Schema>): Promise<number> {
   const { value } = await transaction
     .updateTable('revision')
     .set((row) => ({ value: row('value', '+', 1) }))

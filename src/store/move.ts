@@ -2,9 +2,11 @@ import { createHash, type Hash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
+import { type Witness, writeRecord } from './change-records.ts'
 import { removeDatabase } from './files.ts'
 import { FILE_NAME, holdAlone } from './hold.ts'
+import { countUp } from './kysely-store.ts'
 import { hasTable, migrateWithin, refuseNewer, StoreError } from './migrate.ts'
 import { lockMigrations } from './open-postgres.ts'
 import { openSqlite } from './open-sqlite.ts'
@@ -30,12 +32,12 @@ type Values = readonly unknown[]
 
 /**
  * Moves everything that an embedded database holds into a PostgreSQL, in one transaction there, and compares both before
- * it ends. The embedded one stays as it is.
+ * it ends. The embedded one stays as it is. A record of the move comes behind the records that were moved.
  *
  * @throws StoreError when a Jeton has it open, when it is no whole database, when the other one cannot be used or holds a
  *   Jeton already; nothing was changed then
  */
-export async function moveToPostgres(path: string, url: string): Promise<Moved> {
+export async function moveToPostgres(path: string, url: string, witness: Witness): Promise<Moved> {
   const address = readPostgresUrl(url)
   // Where there is no lock, nobody has opened it yet: a backup, whose folder stays as it is.
   const held = existsSync(join(dirname(path), FILE_NAME)) ? holdAlone(path) : undefined
@@ -48,7 +50,11 @@ export async function moveToPostgres(path: string, url: string): Promise<Moved> 
     try {
       const rows = await withPostgres(address, MOVING, async (db) => {
         await askServer(db, address)
-        return await db.transaction().execute((target) => fill(target, source, address.name))
+        return await db.transaction().execute(async (target) => {
+          const counts = await fill(target, source, address.name)
+          await recordMove(target, witness)
+          return counts
+        })
       })
       return { to: address.name, rows }
     } finally {
@@ -84,6 +90,13 @@ async function fill(target: Kysely<Schema>, source: DatabaseSync, name: string) 
   const counts: Record<string, number> = {}
   for (const table of tables) counts[table.name] = await moveTable(target, source, table, name)
   return counts
+}
+
+// What was done on the old database from then on is in another chain, and this says where it begins.
+async function recordMove(target: Transaction<Schema>, { now, actor }: Witness): Promise<void> {
+  const revision = await countUp(target)
+  const changes = [{ what: 'database moved', set: { to: 'postgres' } }]
+  await writeRecord(target, { revision, at: now(), actor: actor(), changes })
 }
 
 async function isTaken(target: Kysely<Schema>): Promise<boolean> {

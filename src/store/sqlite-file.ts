@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
@@ -12,9 +12,11 @@ import { refuseUnknown, StoreError } from './migrate.ts'
  */
 export function openForReading(path: string): DatabaseSync {
   if (!existsSync(path)) throw new StoreError(`There is no database ${path}. Nothing was changed.`)
-  const url = pathToFileURL(path)
+  // What is not yet in the file lies beside it, and not beside a link that leads to it.
+  const real = realpathSync(path)
+  const url = pathToFileURL(real)
   // Where nothing lies beside the file, even a reader would put something there, and could not take it away again.
-  if (!COMPANIONS.some((suffix) => existsSync(`${path}${suffix}`))) url.searchParams.set('immutable', '1')
+  if (!COMPANIONS.some((suffix) => existsSync(`${real}${suffix}`))) url.searchParams.set('immutable', '1')
   return asDatabase(path, () => new DatabaseSync(url, { readOnly: true, timeout: 5_000 }))
 }
 

@@ -9,6 +9,9 @@ import { createTally, type Digest, type Tally } from './tally.ts'
 const MOST_KINDS = 1_000
 const MOST_BYTES = 33_554_432
 
+/** Cut from one way through a file: what is packed has no place to begin at but its beginning. */
+const MOST_PIECES = 16
+
 /** Read in one go, a millisecond or two of it. */
 const LINES_AT_ONCE = 500
 
@@ -23,10 +26,20 @@ interface ChainReaderDeps {
 export interface ChainReader {
   /** Goes on behind this record the next time. */
   goTo(n: number): void
-  /** The last record that was read, or passed over. */
+  /** The last record that was counted for the caller, or passed over. */
   position(): number
-  /** Counts on, up to record `upTo` at most: nothing behind that has to be on the disk yet. */
+  /**
+   * Counts on, up to record `upTo` at most: nothing behind that has to be on the disk yet.
+   *
+   * @throws what the disk throws; what was counted until then comes with the next call
+   */
   read(upTo: number): Promise<Tally>
+}
+
+/** What was counted at once, up to and with record `last`. */
+interface Piece {
+  readonly tally: Tally
+  readonly last: number
 }
 
 /** Where the next record stands. */
@@ -37,20 +50,40 @@ interface Place {
 
 export function createChainReader({ folder, instance, digest }: ChainReaderDeps): ChainReader {
   const readRecord = createRecordReader()
+  /** Read ahead of what the caller has. */
+  let ready: Piece[] = []
+  let given = 0
   let last = 0
   let place: Place | undefined
+  let tally = createTally(digest)
   return {
     goTo(n) {
+      ready = []
+      given = n
       last = n
       place = undefined
+      tally = createTally(digest)
     },
-    position: () => last,
+    position: () => given,
     read,
   }
 
   async function read(upTo: number): Promise<Tally> {
-    const tally = createTally(digest)
-    if (last >= upTo) return tally
+    if (ready.length === 0 && last < upTo) {
+      // Whatever ends it: where it would go on is behind what it has counted.
+      await readAhead(upTo).finally(cut)
+    }
+    const piece = ready.shift()
+    given = piece?.last ?? given
+    return piece?.tally ?? createTally(digest)
+  }
+
+  function cut(): void {
+    if (last > (ready.at(-1)?.last ?? given)) ready.push({ tally, last })
+    tally = createTally(digest)
+  }
+
+  async function readAhead(upTo: number): Promise<void> {
     const files = await listFiles(join(folder, instance))
     place ??= await placeBehind(files, last)
     const budget = { bytes: MOST_BYTES }
@@ -60,13 +93,12 @@ export function createChainReader({ folder, instance, digest }: ChainReaderDeps)
       // What a file has beyond that was never acknowledged, and these numbers were given once more.
       const next = await firstNumberBehind(files, file)
       const limit = Math.min(upTo, (next ?? Number.POSITIVE_INFINITY) - 1)
-      if (!(await readFile(file, place, limit, tally, budget))) return tally
-      if (last >= upTo) return tally
+      if (!(await readFile(file, place, limit, budget))) return
+      if (last >= upTo) return
     }
     // Nothing of what is missing is in any file, and nothing will be.
     last = upTo
     place = undefined
-    return tally
   }
 
   /** @returns whether there is nothing more to be had of this file */
@@ -74,7 +106,6 @@ export function createChainReader({ folder, instance, digest }: ChainReaderDeps)
     file: ChainFile,
     from: Place,
     limit: number,
-    tally: Tally,
     budget: { bytes: number },
   ): Promise<boolean> {
     try {
@@ -82,11 +113,12 @@ export function createChainReader({ folder, instance, digest }: ChainReaderDeps)
         for (let begin = 0, lines = 1; begin < block.length; lines += 1) {
           const end = block.indexOf(NEWLINE, begin)
           if (end === -1) return true
-          if (!count(block.toString('utf8', begin, end), limit, tally)) return true
+          if (!count(block.toString('utf8', begin, end), limit)) return true
           from.bytes += end + 1 - begin
           budget.bytes -= end + 1 - begin
           begin = end + 1
-          if (tally.size() >= MOST_KINDS || budget.bytes <= 0) return false
+          if (tally.size() >= MOST_KINDS) cut()
+          if (ready.length >= MOST_PIECES || budget.bytes <= 0) return false
           if (lines % LINES_AT_ONCE === 0) await freeTheLoop()
         }
       }
@@ -98,7 +130,7 @@ export function createChainReader({ folder, instance, digest }: ChainReaderDeps)
   }
 
   /** @returns whether the line is within the limit */
-  function count(line: string, limit: number, tally: Tally): boolean {
+  function count(line: string, limit: number): boolean {
     const record = readRecord(line)
     if (record === undefined) return true
     if (record.n > limit) return false

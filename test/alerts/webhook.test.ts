@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
@@ -110,6 +111,24 @@ describe('a webhook', () => {
     assert.deepEqual(await quick(silent.url), failed('timeout'))
     const dripping = await startReceiver(t, (response) => response.writeHead(200).write('x'))
     assert.deepEqual(await quick(dripping.url), { result: 'delivered' })
+  })
+
+  it('is not held up by a receiver that speaks another protocol, or only says that it goes on', async (t) => {
+    for (const [head, reason] of [
+      ['HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 'no_answer'],
+      ['HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n', 'ECONNRESET'],
+      ['SSH-2.0-OpenSSH_9.6\r\n', 'HPE_INVALID_CONSTANT'],
+    ] as const) {
+      const receiver = createTcpServer((socket) => {
+        socket.on('error', () => undefined)
+        socket.once('data', () => socket.end(head))
+      }).listen(0, '127.0.0.1')
+      t.after(() => receiver.close())
+      await once(receiver, 'listening')
+      const address = receiver.address()
+      const port = typeof address === 'object' ? address?.port : 0
+      assert.deepEqual(await send({ url: `http://127.0.0.1:${port}/` }), failed(reason))
+    }
   })
 
   it('reads no more than a little of the answer, whatever its size', { timeout: 20_000 }, async (t) => {

@@ -99,6 +99,10 @@ describe('a change with a command', () => {
     const { stdout } = await jeton(query)
     assert.match(stdout, /environment created/)
     assert.equal((await jeton(query, there)).stdout, stdout)
+    const moves = await jeton(['journal', 'query', '--since', '1h', '--json'], there)
+    const { by, user, changes } = JSON.parse(moves.stdout.trimEnd().split('\n').at(-1) ?? '')
+    const [move] = changes
+    assert.deepEqual([by, user, move.what], ['command line', userInfo().username, 'database moved'])
     const whole = await jeton(['journal', 'verify'], there)
     assert.deepEqual([whole.code, /^database {2}whole/.test(whole.stdout)], [0, true])
     const away = { ...there, DATABASE_URL: withPassword(DATABASE_URL, 'wrong') }

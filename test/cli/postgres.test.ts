@@ -79,7 +79,14 @@ describe('jeton migrate-store', { skip: withoutPostgres }, () => {
     assert.deepEqual(contentOf(DATA_DIR), before)
     const there = { DATABASE_URL, DATA_DIR: await temporaryFolder(t) }
     takeMasterKey(DATA_DIR, there.DATA_DIR)
-    assert.deepEqual(await useInstallation(there, everythingIn), all)
+    const { revision, recordHead, ...found } = await useInstallation(there, everythingIn)
+    const { revision: revisionBefore, recordHead: last, ...rest } = all
+    assert.deepEqual(found, rest)
+    assert.deepEqual(
+      [revision, recordHead?.n],
+      [revisionBefore + 1, (last?.n ?? 0) + 1],
+      'the move has a record',
+    )
     await useInstallation(there, async ({ store }) => {
       assert.equal((await store.alerts.list(0))[0]?.median, 2.5)
       assert.equal((await store.alerts.takeNotice(1, 2))?.id, notice.id)

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { pack } from '../../src/journal/upkeep.ts'
 import { createCanaries } from '../helpers/canaries.ts'
-import { startServer } from '../helpers/process.ts'
+import { mint } from '../helpers/installation.ts'
+import { eventually, filesIn } from '../helpers/journal.ts'
+import { startServer, temporaryFolder } from '../helpers/process.ts'
+import { startReceiver, status } from '../helpers/receiver.ts'
 import {
   createClient,
   doEverythingWrong,
@@ -13,7 +18,7 @@ import {
   useAdminApi,
 } from './canary-calls.ts'
 import { installed, startWrong, useCommandLine } from './canary-commands.ts'
-import { ADMIN_KEY, CANARY, SHORT_CANARY } from './canary-values.ts'
+import { ADMIN_KEY, CANARY, SHORT_CANARY, WEBHOOK } from './canary-values.ts'
 
 describe('a secret', () => {
   it('appears in no list, log, error, database file or backup, whatever is done', async (t) => {
@@ -23,7 +28,14 @@ describe('a secret', () => {
     canaries.plant('what a caller sent as JSON', SHORT_CANARY)
     const installation = await installed(t, canaries)
     const { DATA_DIR, elsewhere, recordData } = installation
+    canaries.plant('the secret of the webhook', WEBHOOK.secret)
+    canaries.plant('the path of the webhook', WEBHOOK.path)
+    canaries.plant('the password of the webhook', WEBHOOK.password)
+    const receiver = await startReceiver(t, status(500, { 'x-answer': CANARY }))
     const server = await startServer(t, {
+      ALERT_WEBHOOK_URL: `http://jeton:${WEBHOOK.password}@127.0.0.1:${receiver.port}/${WEBHOOK.path}`,
+      ALERT_WEBHOOK_SECRET: `whsec_${WEBHOOK.secret.toString('base64')}`,
+      ALERT_WEBHOOK_ALLOW_PRIVATE: 'true',
       DATA_DIR,
       ADMIN_KEY,
       LOG_LEVEL: 'trace',
@@ -33,6 +45,9 @@ describe('a secret', () => {
     const client = createClient(server.url, canaries)
     const secrets = await useAdminApi(client, canaries)
     const tokens = await mintEverything(client, canaries, secrets)
+    // Enough to ring, even where a minute ends among them.
+    const many = Array.from({ length: 100 }, (_, user) => mint(server.url, secrets.secretKey, `user-${user}`))
+    for (const { token = '' } of await Promise.all(many)) canaries.plantToken('a token of many', token)
     await judgeEverything(client, secrets, tokens)
     await doEverythingWrong(client, secrets)
     await sendNoHttp(server.url, secrets.secretKey, canaries)
@@ -41,9 +56,11 @@ describe('a secret', () => {
 
     // What all of it left there, for the one who has the admin key.
     assert.match(await client.admin('GET', '/metrics'), /^jeton_token_refusals_total\{.+\} [1-9]/m)
+    await eventually(() => server.stdout().includes('alert is not delivered yet'), 'an alert is sent', 30_000)
     recordData('while a server runs')
     canaries.record('a backup', readFileSync(join(elsewhere, 'backup.db')))
     await server.stop('SIGKILL')
+    for (const path of filesIn(join(DATA_DIR, 'journal'))) await pack({ path }, new AbortController().signal)
     recordData('after a kill')
     canaries.record('standard output', server.stdout())
     canaries.record('standard error', server.stderr())
@@ -55,7 +72,7 @@ describe('a secret', () => {
 
     t.diagnostic(`${canaries.sizeBytes()} bytes were looked through`)
     assert.ok(server.stdout().split('\n').length > 100, 'the log was not written')
-    for (const file of [/jeton\.db-wal$/, /\.jsonl$/]) {
+    for (const file of [/jeton\.db-wal$/, /\.jsonl$/, /\.jsonl\.gz$/]) {
       assert.ok(
         canaries.places().some((where) => file.test(where)),
         `${file} was not looked through`,
@@ -65,7 +82,7 @@ describe('a secret', () => {
   })
 
   // What makes the one above worth anything: it finds what there is.
-  it('is found as text, in hex and within base64, by the search itself', () => {
+  it('is found as text, in hex, within base64 and in what is packed, by the search itself', async (t) => {
     const secret = Buffer.from('a secret with ÿþ in it')
     const forms = [
       secret,
@@ -82,5 +99,11 @@ describe('a secret', () => {
       canaries.record('here', Buffer.concat([Buffer.from('before '), Buffer.from(form)]))
       assert.notDeepEqual(canaries.found(), [], String(form))
     }
+    const folder = await temporaryFolder(t)
+    writeFileSync(join(folder, 'packed.gz'), gzipSync(secret))
+    const canaries = createCanaries()
+    canaries.plant('it', secret)
+    canaries.recordFolder('here', folder)
+    assert.deepEqual(canaries.found(), ['here: packed.gz holds it as it is'])
   })
 })

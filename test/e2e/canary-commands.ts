@@ -113,7 +113,12 @@ export async function startWrong({ DATA_DIR }: Installed, canaries: Canaries): P
     { ADMIN_KEY: `${ADMIN_KEY.slice(0, -1)}-` },
     { MASTER_KEY: `${Buffer.from(CANARY).toString('base64')}=` },
     { MASTER_KEY: Buffer.from(CANARY.padEnd(32, 'x').slice(0, 32)).toString('base64') },
-    { ADMIN_KEY, PORT: CANARY },
+    {
+      ADMIN_KEY,
+      PORT: CANARY,
+      ALERT_WEBHOOK_URL: `ftp://x:${CANARY}@${CANARY}/`,
+      ALERT_WEBHOOK_SECRET: CANARY,
+    },
   ]
   await Promise.all(
     faults.map(async (env) => {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 
 /** Secrets that must be nowhere, and everything that is looked through for them. */
 export interface Canaries {
@@ -11,7 +12,7 @@ export interface Canaries {
   plantToken(name: string, token: string): void
   /** Keeps a text or bytes to be looked through, without the secrets that stand there by right. */
   record(where: string, content: string | Uint8Array, shown?: readonly string[]): void
-  /** Keeps every file in a folder and below it. `shown` are the secrets that stand there by right, by the file's name. */
+  /** Keeps every file in a folder and below it, packed ones unpacked. `shown` are the secrets that stand there by right, by the file's name. */
   recordFolder(where: string, folder: string, shown?: Record<string, readonly string[]>): void
   /** Each place that holds one, what it holds and in which form. */
   found(): string[]
@@ -53,7 +54,9 @@ export function createCanaries(): Canaries {
   function recordFolder(where: string, folder: string, shown: Record<string, readonly string[]> = {}): void {
     for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
       const { name, parentPath } = entry
-      if (entry.isFile()) record(`${where}: ${name}`, readFileSync(join(parentPath, name)), shown[name])
+      if (!entry.isFile()) continue
+      const bytes = readFileSync(join(parentPath, name))
+      record(`${where}: ${name}`, name.endsWith('.gz') ? gunzipSync(bytes) : bytes, shown[name])
     }
   }
 

@@ -5,6 +5,21 @@ import { temporaryFolder } from '../helpers/process.ts'
 import { START_MS } from '../helpers/seams.ts'
 
 describe('GET /v1/environments/{id}/usage', () => {
+  it('is described with an example of whatever can be asked, and takes it', async (t) => {
+    const { call, id } = await setup(t)
+    const { paths } = (await call('GET', '/openapi.json')).body
+    const { parameters } = paths['/v1/environments/{id}/usage'].get
+    const examples = new Map<string, string>()
+    for (const { in: place, name, example, schema } of parameters) {
+      if (place === 'query') examples.set(name, example ?? schema.default)
+    }
+    assert.deepEqual([...examples.keys()], ['from', 'to', 'step', 'key'])
+    // One moment stands for both; a span has to be longer.
+    const query = new URLSearchParams([...examples].filter(([name]) => name !== 'to'))
+    const { status } = await call('GET', `/v1/environments/${id}/usage?${query}`)
+    assert.equal(status, 200, String(query))
+  })
+
   it('tells what was issued and refused, by step, and for how many subjects a day', async (t) => {
     const { call, post, id, made, seams, follower } = await setup(t, { RATE_LIMIT_SUBJECT: '2/1m' })
     const tokenFor = (userId: string) => post('/auth/token', { userId, name: 'x' })
@@ -116,6 +131,8 @@ describe('GET /v1/environments/{id}/usage', () => {
       const { status, body } = await call('GET', `${path}?${span}`)
       assert.deepEqual([status, body.error], [400, 'body_invalid'], span)
     }
+    const empty = await call('GET', `${path}?key=`)
+    assert.deepEqual([empty.status, empty.body.detail], [400, 'key must not be empty.'])
     assert.equal(
       (await call('GET', `${path}?key=${encodeURIComponent("'; drop table usage_minute --")}`)).status,
       200,

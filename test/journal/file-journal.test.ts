@@ -2,11 +2,21 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { type Disk, systemDisk } from '../../src/journal/disk.ts'
-import type { Refusal } from '../../src/journal/journal.ts'
+import type { AlertRecord, Refusal } from '../../src/journal/journal.ts'
 import { eventually, filesIn, issuance, journalFolderOf, tokenOf } from '../helpers/journal.ts'
 import { drivenSeams } from '../helpers/seams.ts'
 
 const refusal: Refusal = { ...issuance, code: 'rate_limited' }
+
+const alert: AlertRecord = {
+  event: 'raised',
+  alertId: 'alr_0123456789abcdef',
+  environmentId: issuance.environmentId,
+  keyId: issuance.keyId,
+  minute: '2026-11-22T12:00:00Z',
+  issued: 50,
+  median: 0,
+}
 
 const isUnavailable = { error: 'journal_unavailable' }
 
@@ -261,12 +271,18 @@ describe('a journal whose disk fails', () => {
       ...systemDisk,
       create: (path: string) => (isBroken ? Promise.reject(code('EROFS')) : systemDisk.create(path)),
     }
-    const { open, told, verify } = await journalFolderOf(t)
+    const { open, told, verify, recordsIn } = await journalFolderOf(t)
     const journal = await open({ disk })
     assert.equal(journal.isAvailable(), false)
+    journal.alert(alert)
     isBroken = false
     await eventually(() => journal.isAvailable(), 'it can')
     await journal.append(issuance)
+    assert.deepEqual(
+      recordsIn().map(({ type }) => type),
+      ['opened', 'alert', 'issued'],
+      'an alert waits: nobody tells of it a second time',
+    )
     assert.deepEqual(
       told.map(([level]) => level),
       ['error', 'info'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, rmSync, utimesSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { appendFileSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { describe, it, type TestContext } from 'node:test'
 import type { Journal } from '../../src/journal/journal.ts'
 import { pack } from '../../src/journal/upkeep.ts'
@@ -165,6 +166,29 @@ describe('usage of a journal', () => {
     for (const path of filesIn(folder).slice(0, 2)) rmSync(path)
     await usageOf(chainUsage(folder, rest, endOf(journal)), rest, { info() {}, error() {} }).flush()
     assert.deepEqual(await countsIn(rest), countsOf(folder))
+  })
+
+  it('leaves nothing out when the disk fails in the middle of a file', async (t) => {
+    const { folder, open, store, told, countingOf, isWhole } = await setup(t)
+    const journal = await open({ rollBytes: 4_000_000 })
+    const one = { ...issuance, policy: { channels: ['large'] } }
+    for (let batch = 0; batch < 6; batch += 1) {
+      // What cannot be packed well, so that a part of it is read before the fault shows.
+      const large = () => ({ ...one, policy: { channels: [randomBytes(1_500).toString('base64')] } })
+      await Promise.all(Array.from({ length: 400 }, () => journal.append(large())))
+    }
+    await journal.append(one)
+    const [path = ''] = filesIn(folder)
+    await pack({ path }, new AbortController().signal)
+    const packed = readFileSync(`${path}.gz`)
+    writeFileSync(`${path}.gz`, packed.subarray(0, packed.length * 0.8))
+    const usage = countingOf(journal)
+    await usage.flush()
+    assert.deepEqual(told.at(-1)?.[1], 'usage cannot be counted')
+    writeFileSync(`${path}.gz`, packed)
+    await usage.flush()
+    await isWhole()
+    assert.deepEqual(await countsIn(store), { issued: 2_401 })
   })
 
   it('goes on behind records that nobody has any more', async (t) => {

@@ -12,8 +12,11 @@ const byId = z.object({ id: z.string() })
 const UNIX_SECONDS = /^\d{1,10}$/
 const dateTime = z.iso.datetime({ offset: true })
 
+/** What a description shows of a moment has to stand with the text: of what is made of it, it would be lost. */
+const momentText = z.string().meta({ examples: ['2026-11-22T12:00:00Z'] })
+
 /** Unix seconds or ISO 8601 with its offset, as unix milliseconds. */
-const moment = z.string().transform((text, context) => {
+const moment = momentText.transform((text, context) => {
   if (UNIX_SECONDS.test(text)) return Number(text) * 1000
   if (text.length <= 40 && dateTime.safeParse(text).success) return Date.parse(text)
   context.addIssue('must be unix seconds, or a moment like 2026-11-22T12:00:00Z')
@@ -27,7 +30,13 @@ const question = z.strictObject({
     .enum(STEP_NAMES, `must be one of ${STEP_NAMES.join(', ')}`)
     .default('hour')
     .describe(`In UTC. Minutes are kept for ${MINUTES_KEPT_DAYS} days.`),
-  key: z.string().min(1).max(64).optional().describe('Of this key alone.'),
+  key: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(64, 'must be at most 64 characters')
+    .optional()
+    .describe('Of this key alone.')
+    .meta({ examples: ['kid_4ktnvt6maw120nms'] }),
 })
 
 interface UsageRoutes {
