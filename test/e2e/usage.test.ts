@@ -12,7 +12,7 @@ const LIMITS = { RATE_LIMIT_SUBJECT: '1000000/1m', RATE_LIMIT_KEY: '1000000/1m' 
 const CLIENTS = 16
 const LOOK_EVERY_MS = 200
 /** Many for one batch; as many as it can with LONG=1. */
-const BETWEEN_REQUESTS_MS = inFull(0, 50)
+const BETWEEN_REQUESTS_MS = inFull(0, 200)
 
 describe('usage of a server that is killed at any moment under load', () => {
   it('is what its journal says after the next start, token for token', async (t) => {
