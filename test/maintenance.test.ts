@@ -9,7 +9,7 @@ import { type SigningPeriod, signingKeyFor } from '../src/domain/signing-period.
 import { channels } from '../src/formats/channels.ts'
 import { peer } from '../src/formats/peer.ts'
 import { user } from '../src/formats/user.ts'
-import { openChangeRecords, openInstallation } from '../src/installation.ts'
+import { type Installation, openChangeRecords, openInstallation } from '../src/installation.ts'
 import { verifyChanges } from '../src/journal/verify-changes.ts'
 import { openSigner } from '../src/keys/signing-keys.ts'
 import { backUpInstallation, restoreInstallation } from '../src/maintenance.ts'
@@ -74,16 +74,17 @@ async function installed(t: TestContext) {
       return { ...(await verifyChanges(records, anchors)), lines }
     },
     /** What signs each format's tokens now, by `kid`. Each of them is opened. */
-    signers: () =>
-      use(async ({ store, sealer }) => {
-        const keys = await store.listSigningKeys(id)
-        return FORMATS.map((format) => {
-          const { name, algorithm } = format
-          const key = signingKeyFor(keys, { format: name, algorithm }, seams.now())
-          return key && openSigner(key, sealer).kid
-        })
-      }),
+    signers: () => use((installation) => signersOf(installation, id, seams.now())),
   }
+}
+
+async function signersOf({ store, sealer }: Installation, id: string, now: number) {
+  const keys = await store.listSigningKeys(id)
+  return FORMATS.map((format) => {
+    const { name, algorithm } = format
+    const key = signingKeyFor(keys, { format: name, algorithm }, now)
+    return key && openSigner(key, sealer).kid
+  })
 }
 
 const periodsOf = (keys: readonly SigningKey[]) =>
@@ -443,9 +444,11 @@ async function randomTrial(t: TestContext, roll: (sides: number) => number, { lo
     const name = names[roll(names.length)] ?? ''
     done.push(name)
     await steps[name]?.()
-    const signers = await it.signers()
+    const [signers, keys] = await use(async (installation) => [
+      await signersOf(installation, id, seams.now()),
+      await installation.store.listApiKeys(id),
+    ])
     assert.equal(signers.includes(undefined), false, `${done}: ${signers}`)
-    const keys = await use(({ store }) => store.listApiKeys(id))
     const risen = keys.filter((key) => revoked.has(key.id) && key.revokedAt === undefined)
     assert.deepEqual(risen, [], `${done}`)
   }

@@ -22,6 +22,7 @@ import {
   useInstallation,
 } from '../helpers/installation.ts'
 import { run, runAndKill, startServer, temporaryFolder } from '../helpers/process.ts'
+import { serveHere } from '../helpers/serve-here.ts'
 
 /** Every file of a folder with its content. */
 function contentOf(folder: string) {
@@ -73,7 +74,7 @@ describe('jeton backup', () => {
     const other = await temporaryFolder(t)
     takeMasterKey(DATA_DIR, other)
     assert.equal((await run('cli/jeton.ts', ['restore', file, '--yes'], { DATA_DIR: other })).code, 0)
-    const second = await startServer(t, { DATA_DIR: other })
+    const second = await serveHere(t, { DATA_DIR: other })
     const { status, token } = await mint(second.url, secretKey, 'alice')
     assert.equal(status, 200)
     assert.deepEqual(decodeProtectedHeader(token ?? ''), before)
@@ -164,7 +165,7 @@ describe('jeton restore', () => {
     )
     const all = await use(everythingIn)
     assert.equal(all.environments.find(({ id }) => id === archived.environment.id)?.archivedAt, now)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     const errors = [secretKey, expiring.secretKey, newer.secretKey, living.secretKey].map(
       async (key) => (await mint(server.url, key)).error,
     )
@@ -264,7 +265,7 @@ describe('jeton restore', () => {
     assert.ok(statSync(join(DATA_DIR, 'jeton.db-wal')).size > 0)
     assert.equal((await jeton(['restore', file, '--yes'])).code, 0)
     assert.deepEqual(readdirSync(DATA_DIR).sort(), ['jeton.db', 'jeton.lock', 'journal', 'master.key'])
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     assert.equal((await mint(server.url, secretKey)).error, 'key_revoked')
   })
 
@@ -326,7 +327,7 @@ describe('jeton restore', () => {
     assert.deepEqual([refused.code, contentOf(DATA_DIR)], [1, before])
     assert.match(refused.stderr, /sealed under another master key.*MASTER_KEY=present,other/)
     assert.equal((await jeton(['restore', file, '--yes'], { MASTER_KEY: `${present},${old}` })).code, 0)
-    const server = await startServer(t, { DATA_DIR, MASTER_KEY: present })
+    const server = await serveHere(t, { DATA_DIR, MASTER_KEY: present })
     assert.equal((await mint(server.url, secretKey)).status, 200)
   })
 
@@ -345,7 +346,7 @@ describe('jeton restore', () => {
     const old = asFirstVersion(file)
     assert.equal((await jeton(['restore', old, '--yes'])).code, 0)
     assert.equal((await use(everythingIn)).signingKeys.length, 2)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     assert.equal((await mint(server.url, secretKey)).status, 200)
   })
 

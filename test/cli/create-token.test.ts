@@ -4,7 +4,8 @@ import { describe, it } from 'node:test'
 import { decodeJwt, decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import { peerClaims } from '../../src/formats/peer.ts'
 import { peerSecretFault, signPeerToken } from '../../src/keys/peer-secret.ts'
-import { run, startServer, temporaryFolder } from '../helpers/process.ts'
+import { run, temporaryFolder } from '../helpers/process.ts'
+import { serveHere } from '../helpers/serve-here.ts'
 
 const vector = JSON.parse(readFileSync(new URL('../vectors/peer-token.json', import.meta.url), 'utf8'))
 const identity = ['--peer-id', 'alice', '--group-id', 'default']
@@ -140,7 +141,7 @@ describe('jeton create-token', () => {
     const DATA_DIR = await temporaryFolder(t)
     const created = await run('cli/jeton.ts', ['environments', 'create', 'Test', '--json'], { DATA_DIR })
     const { keyId, secretKey, environment } = JSON.parse(created.stdout)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     const ask = (secret: string) =>
       createToken([...identity, '--api-key', keyId, '--api-secret', secret, '--allow-policy', 'g*:*'], {
         JETON_URL: `${server.url}/`,

@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { kindOfKey } from '../../src/domain/api-key.ts'
 import { showKey } from '../../src/http/admin.ts'
 import { install } from '../helpers/installation.ts'
-import { startServer } from '../helpers/process.ts'
+import { serveHere } from '../helpers/serve-here.ts'
 
 async function setup(t: TestContext) {
   const { jeton, elsewhere, environment, ...installed } = await install(t)
@@ -32,7 +32,7 @@ describe('jeton keys', () => {
     const { stdout } = await keys('create', ...of, '--grant', grant, '--json')
     assert.match(stdout, /^\{"keyId":"kid_\w{16}","secretKey":"sk_live_\w{49}"\}\n$/)
     const { keyId, secretKey } = JSON.parse(stdout)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     const mint = async () => {
       const headers = { 'x-api-key': secretKey, 'content-type': 'application/json' }
       const body = JSON.stringify({ peerId: 'a', channels: ['admin-1'] })

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { everythingIn, install, KILLS, mint, takeMasterKey } from '../helpers/installation.ts'
-import { runAndKill, runApart, startServer, temporaryFolder } from '../helpers/process.ts'
+import { runAndKill, runApart, temporaryFolder } from '../helpers/process.ts'
+import { serveHere } from '../helpers/serve-here.ts'
 
 const [NEW = '', OLD = ''] = [1, 2].map((byte) => Buffer.alloc(32, byte).toString('base64'))
 const BOTH = `${NEW},${OLD}`
@@ -26,7 +27,7 @@ function rowsIn(dataDir: string): Map<string, string> {
 describe('jeton master-key rotate', () => {
   it('seals the data key under the first of two keys, changes that row and records it, and servers go on', async (t) => {
     const { DATA_DIR, jeton, secretKey } = await install(t, { MASTER_KEY: OLD })
-    const running = await startServer(t, { DATA_DIR, MASTER_KEY: OLD })
+    const running = await serveHere(t, { DATA_DIR, MASTER_KEY: OLD })
     const before = rowsIn(DATA_DIR)
     const { code, stdout, stderr } = await jeton(['master-key', 'rotate'], { MASTER_KEY: BOTH })
     assert.deepEqual([code, stderr], [0, ''])
@@ -36,7 +37,7 @@ describe('jeton master-key rotate', () => {
     assert.deepEqual(changed.sort(), ['change_record', 'data_key', 'revision'])
     assert.equal((await mint(running.url, secretKey)).status, 200)
     for (const MASTER_KEY of [NEW, BOTH]) {
-      const server = await startServer(t, { DATA_DIR, MASTER_KEY })
+      const server = await serveHere(t, { DATA_DIR, MASTER_KEY })
       assert.equal((await mint(server.url, secretKey)).status, 200)
     }
     const old = await jeton(['environments', 'list'], { MASTER_KEY: OLD })
@@ -60,7 +61,7 @@ describe('jeton master-key rotate', () => {
 
   it('puts a new key in the place of the generated one, once it may', async (t) => {
     const { DATA_DIR, jeton, secretKey } = await install(t)
-    const running = await startServer(t, { DATA_DIR })
+    const running = await serveHere(t, { DATA_DIR })
     const path = join(DATA_DIR, 'master.key')
     const old = readFileSync(path, 'utf8')
     const unasked = await jeton(['master-key', 'rotate'])
@@ -70,7 +71,7 @@ describe('jeton master-key rotate', () => {
     assert.notEqual(readFileSync(path, 'utf8'), old)
     assert.match(readFileSync(path, 'utf8'), /^[\w+/]{43}=\n$/)
     assert.equal(statSync(path).mode & 0o777, 0o600)
-    const second = await startServer(t, { DATA_DIR })
+    const second = await serveHere(t, { DATA_DIR })
     for (const { url } of [running, second]) assert.equal((await mint(url, secretKey)).status, 200)
     const refused = await jeton(['environments', 'list'], { MASTER_KEY: old.trim() })
     assert.match(refused.stderr, /does not open the database/)
@@ -113,7 +114,7 @@ describe('jeton master-key rotate', () => {
     }
     t.diagnostic(`killed within ${Math.round(workMs)} ms: ${JSON.stringify(seen)}`)
     assert.equal((await jeton(rotating)).code, 0)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     assert.equal((await mint(server.url, secretKey)).status, 200)
   })
 })

@@ -3,11 +3,11 @@ import { describe, it, type TestContext } from 'node:test'
 import { jwtVerify, SignJWT } from 'jose'
 import { channels } from '../../src/formats/channels.ts'
 import { install, mint } from '../helpers/installation.ts'
-import { startServer } from '../helpers/process.ts'
+import { serveHere } from '../helpers/serve-here.ts'
 
 async function setup(t: TestContext) {
   const { DATA_DIR, jeton, environment, secretKey, publishableKey, use } = await install(t)
-  const server = await startServer(t, { DATA_DIR })
+  const server = await serveHere(t, { DATA_DIR })
   const { token = '' } = await mint(server.url, secretKey)
   return { jeton, environment, token, publishableKey, use }
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose'
 import { z } from 'zod'
-import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
+import { run, temporaryFolder } from '../helpers/process.ts'
+import { serveHere } from '../helpers/serve-here.ts'
 
 const vector = JSON.parse(readFileSync(new URL('../vectors/peer-token.json', import.meta.url), 'utf8'))
 
@@ -22,7 +23,7 @@ async function setup(t: TestContext) {
   return { jeton, environment, secretKey, file, DATA_DIR }
 }
 
-async function mint(server: ServerProcess, path: string, key: string, body: object) {
+async function mint(server: { readonly url: string }, path: string, key: string, body: object) {
   const headers = { 'x-api-key': key, 'content-type': 'application/json' }
   const reply = await fetch(`${server.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
   const { token = '' } = z.object({ token: z.string().optional() }).parse(await reply.json())
@@ -40,7 +41,7 @@ describe('what signs', () => {
     const [key, ...others] = JSON.parse(imported.stdout).signingKeys
     assert.deepEqual([key.kid, key.format, key.phase, others], ['theirs-1', 'channels', 'signing', []])
     assert.equal(imported.stdout.includes('sealed'), false)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     const { token } = await mint(server, '/v1/tokens', secretKey, { peerId: 'alice' })
     assert.equal(decodeProtectedHeader(token).kid, 'theirs-1')
     assert.equal((await jwtVerify(token, Buffer.from(secret))).payload.sub, 'alice')
@@ -54,7 +55,7 @@ describe('what signs', () => {
     const path = await file('seed', vector.secret)
     const identity = ['--environment', environment.id, '--format', 'peer', '--kid', vector.kid]
     assert.equal((await jeton('signing-keys', 'import', ...identity, '--secret-file', path)).code, 0)
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     const { token } = await mint(server, '/v1/peer/tokens', secretKey, { groupId: 'g', peerId: 'p' })
     const { protectedHeader } = await jwtVerify(token, await importJWK(vector.publicJwk, 'EdDSA'))
     assert.equal(protectedHeader.kid, vector.kid)
@@ -82,7 +83,7 @@ describe('what signs', () => {
     const made = JSON.parse(
       (await jeton('environments', 'create', 'Public', '--alg', 'EdDSA', '--json')).stdout,
     )
-    const server = await startServer(t, { DATA_DIR })
+    const server = await serveHere(t, { DATA_DIR })
     let asked = 0
     const algorithm = async () => {
       asked += 1

@@ -5,7 +5,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { it } from 'node:test'
-import { run, startServer, temporaryFolder } from '../helpers/process.ts'
+import { run, temporaryFolder } from '../helpers/process.ts'
+import { serveHere } from '../helpers/serve-here.ts'
 
 const SCRIPT = join(import.meta.dirname, '../../load/curl.sh')
 const skip = spawnSync('curl', ['--version']).error !== undefined && 'curl is not installed'
@@ -17,7 +18,7 @@ it('load/curl.sh mints what it is asked for, tells what came instead, and leaves
   const TMPDIR = await temporaryFolder(t)
   const made = await run('cli/jeton.ts', ['environments', 'create', 'Test', '--json'], { DATA_DIR })
   const JETON_SECRET_KEY: string = JSON.parse(made.stdout).secretKey
-  const { url: JETON_URL } = await startServer(t, { DATA_DIR, RATE_LIMIT_KEY: '100/1h' })
+  const { url: JETON_URL } = await serveHere(t, { DATA_DIR, RATE_LIMIT_KEY: '100/1h' })
   const right = { JETON_URL, JETON_SECRET_KEY }
   const wrongKey = `${JETON_SECRET_KEY.slice(0, -1)}~`
   const tokens =

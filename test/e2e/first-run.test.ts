@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { run, runApart, startServer, temporaryFolder } from '../helpers/process.ts'
+import { type Ending, run, runApart, shared, startServer, temporaryFolder } from '../helpers/process.ts'
 
 const body = JSON.stringify({ userId: 'user-1', name: 'Alice' })
 
@@ -33,40 +35,37 @@ function mint(url: string, key: string) {
   return fetch(`${url}/auth/token`, { method: 'POST', headers, body })
 }
 
+async function firstRun(t: Ending) {
+  const DATA_DIR = join(await temporaryFolder(t), 'data')
+  const server = await startServer(t, { DATA_DIR })
+  return { DATA_DIR, server, ...(await printed(server)) }
+}
+
+const noCurl = await without('curl')
+
 describe('a first run', () => {
-  it('shows an environment, its keys, the admin key and a curl line, once', async (t) => {
-    const DATA_DIR = join(await temporaryFolder(t), 'data')
-    const first = await startServer(t, { DATA_DIR })
-    const { secretKey, publishableKey, adminKey, curl } = await printed(first)
+  const first = shared(firstRun)
+
+  it('shows an environment, its keys, the admin key and a curl line', async () => {
+    const { server, secretKey, publishableKey, adminKey, curl } = first()
     assert.match(secretKey, /^sk_dev_/)
     assert.match(publishableKey, /^pk_dev_/)
     assert.match(adminKey, /^ak_/)
     assert.match(curl, /^curl http:\/\/127\.0\.0\.1:\d+\/auth\/token /)
     // Node's own fetch marks its requests with Sec-Fetch-Mode, and must pass.
-    assert.equal((await mint(first.url, secretKey)).status, 200)
-    assert.equal((await first.stop('SIGINT')).code, 0)
-
-    const second = await startServer(t, { DATA_DIR })
-    assert.equal((await mint(second.url, secretKey)).status, 200)
-    const { code, stdout, stderr } = await second.stop('SIGINT')
-    assert.equal(code, 0)
-    for (const secret of ['sk_', 'ak_', 'pk_']) assert.equal((stdout + stderr).includes(secret), false)
+    assert.equal((await mint(server.url, secretKey)).status, 200)
   })
 
-  it('makes one environment when two processes start at once', async (t) => {
-    const DATA_DIR = join(await temporaryFolder(t), 'data')
-    const servers = await Promise.all([startServer(t, { DATA_DIR }), startServer(t, { DATA_DIR })])
-    await printed(...servers)
-    const outputs = await Promise.all(servers.map((server) => server.stop('SIGINT')))
-    assert.equal(outputs.filter(({ stdout }) => stdout.includes('Development')).length, 1)
-    const { stdout } = await run('cli/jeton.ts', ['environments', 'list', '--json'], { DATA_DIR })
-    assert.equal(JSON.parse(stdout).environments.length, 1)
+  it('shows a curl line that returns a real token when it is pasted', { skip: noCurl }, async () => {
+    const { server, curl } = first()
+    // The port was chosen by the system; a person would have configured one.
+    const line = curl.replace(/http:\/\/127\.0\.0\.1:\d+/, server.url)
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${line} -s`])
+    assert.equal(JSON.parse(stdout).token.split('.').length, 3)
   })
 
-  it('leaves a folder that is its owner’s alone, and no secret in its files', async (t) => {
-    const DATA_DIR = join(await temporaryFolder(t), 'data')
-    const server = await startServer(t, { DATA_DIR })
-    const { secretKey, adminKey } = await printed(server)
+  it('leaves a folder that is its owner’s alone, and no secret in its files', async () => {
+    const { DATA_DIR, server, secretKey, adminKey } = first()
     await mint(server.url, secretKey)
     assert.equal(statSync(DATA_DIR).mode & 0o777, 0o700)
     for (const name of ['master.key', 'jeton.db', 'jeton.db-wal']) {
@@ -86,18 +85,25 @@ describe('a first run', () => {
       }
     }
   })
-})
 
-const noCurl = await without('curl')
+  it('shows all of it once', async (t) => {
+    const { DATA_DIR, server, secretKey } = first()
+    assert.equal((await server.stop('SIGINT')).code, 0)
+    const second = await startServer(t, { DATA_DIR })
+    assert.equal((await mint(second.url, secretKey)).status, 200)
+    const { code, stdout, stderr } = await second.stop('SIGINT')
+    assert.equal(code, 0)
+    for (const secret of ['sk_', 'ak_', 'pk_']) assert.equal((stdout + stderr).includes(secret), false)
+  })
 
-describe('the curl line of a first run', () => {
-  it('returns a real token when it is pasted', { skip: noCurl }, async (t) => {
-    const server = await startServer(t, { DATA_DIR: join(await temporaryFolder(t), 'data') })
-    const { curl } = await printed(server)
-    // The port was chosen by the system; a person would have configured one.
-    const line = curl.replace(/http:\/\/127\.0\.0\.1:\d+/, server.url)
-    const { stdout } = await promisify(execFile)('sh', ['-c', `${line} -s`])
-    assert.equal(JSON.parse(stdout).token.split('.').length, 3)
+  it('makes one environment when two processes start at once', async (t) => {
+    const DATA_DIR = join(await temporaryFolder(t), 'data')
+    const servers = await Promise.all([startServer(t, { DATA_DIR }), startServer(t, { DATA_DIR })])
+    await printed(...servers)
+    const outputs = await Promise.all(servers.map((server) => server.stop('SIGINT')))
+    assert.equal(outputs.filter(({ stdout }) => stdout.includes('Development')).length, 1)
+    const { stdout } = await run('cli/jeton.ts', ['environments', 'list', '--json'], { DATA_DIR })
+    assert.equal(JSON.parse(stdout).environments.length, 1)
   })
 })
 
@@ -135,8 +141,10 @@ describe('a start that cannot be', () => {
       const folder = await temporaryFolder(t)
       const env: Record<string, string> = { DATA_DIR: join(folder, 'data'), ...(await environment(folder)) }
       if (what === 'a port in use') {
-        const other = await startServer(t, { DATA_DIR: join(folder, 'other') })
-        env.PORT = new URL(other.url).port
+        const other = createServer().listen(0, '127.0.0.1')
+        t.after(() => other.close())
+        await once(other, 'listening')
+        env.PORT = `${Object(other.address()).port}`
       }
       const { code, stdout, stderr } = await runApart('main.ts', [], env)
       assert.equal(code, 1)

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { z } from 'zod'
 import { writeKey } from '../../src/domain/api-key.ts'
 import { systemSeams } from '../../src/seams.ts'
-import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
+import {
+  type Ending,
+  run,
+  type ServerProcess,
+  shared,
+  startServer,
+  temporaryFolder,
+} from '../helpers/process.ts'
 import { inFull } from '../helpers/scale.ts'
 
 const ADMIN_KEY = writeKey('admin', undefined, systemSeams.random(32))
@@ -17,14 +24,14 @@ const REVOCATIONS = inFull(200, 10)
 
 const made = z.object({ key: z.object({ id: z.string() }), secretKey: z.string() })
 
-async function twoServers(t: TestContext) {
+async function twoServers(t: Ending) {
   const DATA_DIR = join(await temporaryFolder(t), 'data')
   const env = { DATA_DIR, ADMIN_KEY, RATE_LIMIT_KEY: '1000000/1m' }
   const created = await run('cli/jeton.ts', ['environments', 'create', 'Test', '--json'], env)
   const { environment } = z
     .object({ environment: z.object({ id: z.string() }) })
     .parse(JSON.parse(created.stdout))
-  const servers = [await startServer(t, env), await startServer(t, env)] as const
+  const servers = await Promise.all([startServer(t, env), startServer(t, env)])
   return { env, servers, keysPath: `/v1/environments/${environment.id}/keys` }
 }
 
@@ -75,8 +82,11 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 }
 
 describe('a change in one process', () => {
+  // Each test makes keys of its own.
+  const both = shared(twoServers)
+
   it('ends a key in every other one within a second, under 500 requests a second', async (t) => {
-    const { servers, keysPath } = await twoServers(t)
+    const { servers, keysPath } = both()
     const [here, there] = servers
     const delays: number[] = []
     for (let revocation = 0; revocation < REVOCATIONS; revocation += 1) {
@@ -96,8 +106,8 @@ describe('a change in one process', () => {
     assert.ok(worst <= PROMISED_MS, `${worst} ms`)
   })
 
-  it('ends a key that was never used where it is revoked from afar, within a second too', async (t) => {
-    const { servers, keysPath } = await twoServers(t)
+  it('ends a key that was never used where it is revoked from afar, within a second too', async () => {
+    const { servers, keysPath } = both()
     const [here, there] = servers
     const idle = made.parse(await admin(here, keysPath, { kind: 'secret' }))
     const other = made.parse(await admin(here, keysPath, { kind: 'secret' }))
@@ -107,8 +117,8 @@ describe('a change in one process', () => {
     while (await mint(there, idle.secretKey)) assert.ok(performance.now() - returnedAt < PROMISED_MS)
   })
 
-  it('is known at once to the process that made it, and to the command line’s server within a second', async (t) => {
-    const { servers, env, keysPath } = await twoServers(t)
+  it('is known at once to the process that made it, and to the command line’s server within a second', async () => {
+    const { servers, env, keysPath } = both()
     const [here, there] = servers
     const { key, secretKey } = made.parse(await admin(here, keysPath, { kind: 'secret' }))
     assert.equal(await mint(here, secretKey), true)

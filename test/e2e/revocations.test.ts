@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { z } from 'zod'
-import { run, type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
+import {
+  type Ending,
+  run,
+  type ServerProcess,
+  shared,
+  startServer,
+  temporaryFolder,
+} from '../helpers/process.ts'
 import { inFull } from '../helpers/scale.ts'
 
 const PROMISED_MS = 1_000
@@ -11,7 +18,7 @@ const PROMISED_MS = 1_000
 const ROUNDS = inFull(100, 5)
 const KILLS = inFull(20, 2)
 
-async function install(t: TestContext) {
+async function install(t: Ending) {
   const env = { DATA_DIR: join(await temporaryFolder(t), 'data'), RATE_LIMIT_SUBJECT: '9999/1m' }
   const { stdout } = await run('cli/jeton.ts', ['environments', 'create', 'Test', '--json'], env)
   const { secretKey } = z.object({ secretKey: z.string() }).parse(JSON.parse(stdout))
@@ -29,10 +36,17 @@ async function install(t: TestContext) {
   return { env, secretKey, mint, isLetIn, revoke, start: () => startServer(t, env) }
 }
 
+async function twoServers(t: Ending) {
+  const installed = await install(t)
+  return { ...installed, servers: await Promise.all([installed.start(), installed.start()]) }
+}
+
 describe('a revocation', () => {
+  const both = shared(twoServers)
+
   it('holds in every process within a second, and in its own at once', async (t) => {
-    const { mint, isLetIn, revoke, start } = await install(t)
-    const [here, there] = [await start(), await start()]
+    const { mint, isLetIn, revoke, servers } = both()
+    const [here, there] = servers
     const delays: number[] = []
     for (let round = 0; round < ROUNDS; round += 1) {
       const token = await mint(here, `user-${round}`)
@@ -54,17 +68,21 @@ describe('a revocation', () => {
     assert.ok(worst <= PROMISED_MS, `${worst} ms`)
   })
 
-  it('wakes who waits at another process, within a second', async (t) => {
-    const { secretKey, revoke, start } = await install(t)
-    const [here, there] = [await start(), await start()]
+  it('wakes who waits at another process, within a second', async () => {
+    const { secretKey, revoke, servers } = both()
+    const [here, there] = servers
     const headers = { 'x-api-key': secretKey }
-    const poll = fetch(`${there.url}/v1/revocations?wait=30`, { headers })
+    const feed = z.object({ version: z.int(), entries: z.array(z.object({ jti: z.string().optional() })) })
+    const ask = async (query: string) => {
+      const reply = await fetch(`${there.url}/v1/revocations?${query}`, { headers })
+      return feed.parse(await reply.json())
+    }
+    const poll = ask(`wait=30&since=${(await ask('')).version}`)
     // Whether it waits already makes no difference to what it is told.
     await fetch(`${there.url}/healthz`)
     await revoke(here, { jti: 'one' })
     const revokedAt = performance.now()
-    const feed = z.object({ entries: z.array(z.object({ jti: z.string() })) })
-    assert.equal(feed.parse(await (await poll).json()).entries[0]?.jti, 'one')
+    assert.equal((await poll).entries[0]?.jti, 'one')
     assert.ok(performance.now() - revokedAt <= PROMISED_MS)
   })
 

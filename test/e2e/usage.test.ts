@@ -10,6 +10,9 @@ import { seededChance } from '../helpers/seams.ts'
 
 const LIMITS = { RATE_LIMIT_SUBJECT: '1000000/1m', RATE_LIMIT_KEY: '1000000/1m' }
 const CLIENTS = 16
+const LOOK_EVERY_MS = 200
+/** Many for one batch; as many as it can with LONG=1. */
+const BETWEEN_REQUESTS_MS = inFull(0, 200)
 
 describe('usage of a server that is killed at any moment under load', () => {
   it('is what its journal says after the next start, token for token', async (t) => {
@@ -32,12 +35,18 @@ describe('usage of a server that is killed at any moment under load', () => {
       const client = async (_: unknown, index: number) => {
         // One of them asks for what it may not have.
         const user = index === 0 ? '' : `user-${index}`
-        while (!isKilled)
+        while (!isKilled) {
           held += Number((await mint(server.url, secretKey, user).catch(() => undefined))?.status === 200)
+          await pause(BETWEEN_REQUESTS_MS)
+        }
       }
       const clients = Array.from({ length: CLIENTS }, client)
       // Into the moment in which a batch is written.
-      await eventually(async () => (await usage()).issued > 0, 'a batch is written')
+      await eventually(async () => {
+        // To look costs as much as many requests.
+        await pause(LOOK_EVERY_MS)
+        return (await usage()).issued > 0
+      }, 'a batch is written')
       await pause(chance(3_500))
       await server.stop('SIGKILL')
       isKilled = true

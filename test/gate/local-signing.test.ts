@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { SignJWT } from 'jose'
 import type { Grant } from '../../src/domain/grant.ts'
 import type { GateCode } from '../../src/domain/verdict.ts'
 import type { Ask } from '../../src/formats/ask.ts'
-import { build, type TestService } from '../helpers/app.ts'
+import { build, buildShared, type TestService } from '../helpers/app.ts'
 import { makeLocalKey, signToken } from '../helpers/tokens.ts'
 
+const fresh = buildShared()
+
+interface Carried {
+  readonly grant?: Grant
+  readonly expiresAt?: number
+}
+
 /** A backend that signs by itself, with its key and the moment. */
-async function backend(t: TestContext, carried: { grant?: Grant; expiresAt?: number } = {}) {
-  const service = await build(t)
+async function backend(carried?: Carried) {
+  const service = await fresh()
   const key = await makeLocalKey(service, carried)
   const now = () => service.seams.now() / 1000
   const own = () => ({
@@ -35,8 +42,8 @@ function verdictOf(service: TestService, token: string, ask?: Ask) {
 }
 
 describe('a token that a backend signed by itself', () => {
-  it('is let in as a channels token of its key, with a library of its own', async (t) => {
-    const { service, key, now } = await backend(t)
+  it('is let in as a channels token of its key, with a library of its own', async () => {
+    const { service, key, now } = await backend()
     const token = await new SignJWT({ channels: ['room-*'], permissions: ['subscribe'] })
       .setProtectedHeader({ alg: 'HS256', kid: key.id })
       .setSubject('alice')
@@ -85,8 +92,8 @@ describe('a token that a backend signed by itself', () => {
     ['no channel and no permission', () => ({ channels: [], permissions: [] })],
   ]
   for (const [what, change, header] of taken) {
-    it(`may have ${what}`, async (t) => {
-      const { service, sign } = await backend(t)
+    it(`may have ${what}`, async () => {
+      const { service, sign } = await backend()
       const token = sign(change({ environmentId: service.made.environment.id }), header)
       assert.equal(verdictOf(service, token), 'allowed')
     })
@@ -130,20 +137,20 @@ describe('a token that a backend signed by itself', () => {
     ['an end that is over', { exp: Date.UTC(2026, 10, 22, 12) / 1000 - 10 }, 'token_expired'],
   ]
   for (const [what, change, code, header] of refused) {
-    it(`is refused with ${what}: ${code}`, async (t) => {
-      const { service, sign } = await backend(t)
+    it(`is refused with ${what}: ${code}`, async () => {
+      const { service, sign } = await backend()
       assert.equal(verdictOf(service, sign()), 'allowed')
       assert.equal(verdictOf(service, sign(change, header)), code)
     })
   }
 
-  it('is refused in the spelling of client tokens', async (t) => {
-    const { service, sign } = await backend(t)
+  it('is refused in the spelling of client tokens', async () => {
+    const { service, sign } = await backend()
     assert.equal(verdictOf(service, `ek_${sign()}`), 'token_malformed')
   })
 
-  it('is refused when it is signed with anything but the whole text of the key', async (t) => {
-    const { service, key, own } = await backend(t)
+  it('is refused when it is signed with anything but the whole text of the key', async () => {
+    const { service, key, own } = await backend()
     const header = { alg: 'HS256', kid: key.id }
     for (const secret of [
       key.text.slice(0, -1),
@@ -161,8 +168,8 @@ describe('a token that a backend signed by itself', () => {
     )
   })
 
-  it('is unknown in every other environment', async (t) => {
-    const { service, sign } = await backend(t)
+  it('is unknown in every other environment', async () => {
+    const { service, sign } = await backend()
     const { environment } = await service.environments.create('Another')
     await service.follower.refresh()
     const answer = verify(service, sign(), undefined, environment)
@@ -187,22 +194,22 @@ describe('the grant of a key that signs by itself', () => {
     ['maxTtlSeconds', { maxTtlSeconds: 59 }, {}, 'lifetime_too_long'],
   ]
   for (const [member, grant, change, verdict] of bound) {
-    it(`binds ${member}: ${JSON.stringify(grant)} and ${JSON.stringify(change)} are ${verdict}`, async (t) => {
-      const { service, sign } = await backend(t, { grant })
+    it(`binds ${member}: ${JSON.stringify(grant)} and ${JSON.stringify(change)} are ${verdict}`, async () => {
+      const { service, sign } = await backend({ grant })
       assert.equal(verdictOf(service, sign(change)), verdict)
     })
   }
 
-  it('binds from the moment at which it is changed', async (t) => {
-    const { service, key, sign } = await backend(t)
+  it('binds from the moment at which it is changed', async () => {
+    const { service, key, sign } = await backend()
     assert.equal(verdictOf(service, sign()), 'allowed')
     await service.keyLives.update(key.id, { grant: { channels: ['lobby'] } })
     await service.follower.refresh()
     assert.equal(verdictOf(service, sign()), 'channel_not_granted')
   })
 
-  it('is cut by what the environment allows, as it is when the token is judged', async (t) => {
-    const { service, sign } = await backend(t)
+  it('is cut by what the environment allows, as it is when the token is judged', async () => {
+    const { service, sign } = await backend()
     assert.equal(verdictOf(service, sign({})), 'allowed')
     const settings = { lifetimes: { channels: { defaultSeconds: 30, longestSeconds: 30 } } }
     await service.environments.update(service.made.environment.id, { settings })
@@ -215,8 +222,8 @@ describe('the grant of a key that signs by itself', () => {
 })
 
 describe('the end of a key that signs by itself', () => {
-  it('ends what it signed at once, when it is revoked', async (t) => {
-    const { service, key, sign } = await backend(t)
+  it('ends what it signed at once, when it is revoked', async () => {
+    const { service, key, sign } = await backend()
     const token = sign()
     assert.equal(verdictOf(service, token), 'allowed')
     await service.keyLives.revoke(key.id)
@@ -225,6 +232,7 @@ describe('the end of a key that signs by itself', () => {
   })
 
   it('leaves what it signed before it expired, and lets nothing in that it signed from then on', async (t) => {
+    // It moves the clock.
     const service = await build(t)
     const expiresAt = service.seams.now() + 5_000
     const key = await makeLocalKey(service, { expiresAt })
@@ -243,8 +251,8 @@ describe('the end of a key that signs by itself', () => {
 })
 
 describe('a revocation', () => {
-  it('ends a token without a jti by the digest that names it, and no other one', async (t) => {
-    const { service, sign, now } = await backend(t)
+  it('ends a token without a jti by the digest that names it, and no other one', async () => {
+    const { service, sign, now } = await backend()
     const [token, other] = [sign(), sign({ exp: now() + 59 })]
     const found = service.gate.examine(service.made.environment, token)
     assert.ok(found)
@@ -253,16 +261,16 @@ describe('a revocation', () => {
     assert.equal(verdictOf(service, other), 'allowed')
   })
 
-  it('ends a token with a jti by it, whoever else has the same one', async (t) => {
-    const { service, sign, now } = await backend(t)
+  it('ends a token with a jti by it, whoever else has the same one', async () => {
+    const { service, sign, now } = await backend()
     const tokens = [sign({ jti: 'same' }), sign({ jti: 'same', exp: now() + 30 })]
     await service.revoke.revoke(service.made.environment.id, { jti: 'same' })
     for (const token of tokens) assert.equal(verdictOf(service, token), 'token_revoked')
   })
 
   for (const about of ['subject', 'keyId'] as const) {
-    it(`by ${about} ends what was signed up to its own second, and nothing after`, async (t) => {
-      const { service, key, sign, now } = await backend(t)
+    it(`by ${about} ends what was signed up to its own second, and nothing after`, async () => {
+      const { service, key, sign, now } = await backend()
       const [before, within] = [sign({ iat: now() - 1 }), sign()]
       const request = about === 'subject' ? { subject: 'alice' } : { keyId: key.id }
       await service.revoke.revoke(service.made.environment.id, request)

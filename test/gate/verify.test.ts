@@ -4,8 +4,10 @@ import { type GateCode, gateCodes } from '../../src/domain/verdict.ts'
 import type { Ask } from '../../src/formats/ask.ts'
 import type { Presentation } from '../../src/gate/gate.ts'
 import type { Access } from '../../src/store/store.ts'
-import { build, type TestService } from '../helpers/app.ts'
+import { build, buildShared, type TestService } from '../helpers/app.ts'
 import { FORMAT_NAMES, materialOf, mintToken, partsOf, signToken } from '../helpers/tokens.ts'
+
+const fresh = buildShared()
 
 /** Asks the gate for the test's own environment, as it stands now. */
 async function verify(service: TestService, presentation: Partial<Presentation>) {
@@ -69,8 +71,8 @@ describe('the gate lets in', () => {
     ['peer', connect('g2', 'user-7'), ['group', 'peer']],
   ] as const
   for (const [format, ask, rules] of asks) {
-    it(`a ${format} token ${ask === undefined ? 'without an ask' : `for ${JSON.stringify(ask)}`}, rule by rule`, async (t) => {
-      const service = await build(t)
+    it(`a ${format} token ${ask === undefined ? 'without an ask' : `for ${JSON.stringify(ask)}`}, rule by rule`, async () => {
+      const service = await fresh()
       const token = await mintToken(service, format)
       const { claims } = partsOf(token)
       const answer = await verify(service, { token, ask })
@@ -87,8 +89,8 @@ describe('the gate lets in', () => {
     })
   }
 
-  it('a client token without a user, which is for nobody in particular', async (t) => {
-    const service = await build(t)
+  it('a client token without a user, which is for nobody in particular', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'client', { userId: null })
     const answer = await verify(service, { token })
     assert.ok(answer.allowed)
@@ -96,8 +98,8 @@ describe('the gate lets in', () => {
     assert.equal(answer.claims.sub, service.made.keyId)
   })
 
-  it('a subject that is spelled like the key’s id, which stays a subject', async (t) => {
-    const service = await build(t)
+  it('a subject that is spelled like the key’s id, which stays a subject', async () => {
+    const service = await fresh()
     const peerId = service.made.keyId
     const token = await mintToken(service, 'channels', { peerId })
     const answer = await verify(service, { token })
@@ -105,8 +107,8 @@ describe('the gate lets in', () => {
     assert.equal(answer.subject, peerId)
   })
 
-  it('a session, and says how long it may last', async (t) => {
-    const service = await build(t)
+  it('a session, and says how long it may last', async () => {
+    const service = await fresh()
     const constraints = { realtime: { maxSessionDuration: 120 } }
     const bound = await verify(service, { token: await mintToken(service, 'client', { constraints }) })
     const free = await verify(service, { token: await mintToken(service, 'client') })
@@ -115,8 +117,8 @@ describe('the gate lets in', () => {
     assert.equal('maxSessionSeconds' in free, false)
   })
 
-  it('a publishable key alone, in the words of a channels token', async (t) => {
-    const service = await build(t)
+  it('a publishable key alone, in the words of a channels token', async () => {
+    const service = await fresh()
     const key = await publishableKey(service, {})
     const answer = await verify(service, { publishableKey: key.text, ask: on('subscribe', 'room-1') })
     const rules = [
@@ -148,8 +150,8 @@ describe('the gate lets in', () => {
   })
 
   for (const algorithm of ['HS256', 'EdDSA'] as const) {
-    it(`every format in an environment that signs everything with ${algorithm}`, async (t) => {
-      const service = await build(t)
+    it(`every format in an environment that signs everything with ${algorithm}`, async () => {
+      const service = await fresh()
       await service.environments.update(service.made.environment.id, { signingAlgorithm: algorithm })
       await service.follower.refresh()
       for (const format of FORMAT_NAMES) {
@@ -160,8 +162,8 @@ describe('the gate lets in', () => {
     })
   }
 
-  it('audiences as a list that has the environment (RFC 7519 §4.1.3)', async (t) => {
-    const service = await build(t)
+  it('audiences as a list that has the environment (RFC 7519 §4.1.3)', async () => {
+    const service = await fresh()
     const aud = ['another', service.made.environment.id]
     assert.equal(await verdictOf(service, { token: await resigned(service, 'user', { aud }) }), 'allowed')
   })
@@ -463,7 +465,7 @@ async function archive({ environments, made, follower }: TestService): Promise<v
 }
 
 async function keyOfAnother(service: TestService): Promise<string> {
-  const { environment } = await service.environments.create('Another')
+  const { environment } = await service.environments.create(`Not ${service.made.environment.id}`)
   return (await publishableKey(service, {}, environment.id)).text
 }
 
@@ -476,8 +478,8 @@ async function revokedKey(service: TestService): Promise<string> {
 
 describe('the gate refuses', () => {
   for (const [what, code, check, present] of refused) {
-    it(`${what}: ${code}`, async (t) => {
-      const service = await build(t)
+    it(`${what}: ${code}`, async () => {
+      const service = await fresh()
       const answer = await verify(service, await present(service))
       assert.ok(!answer.allowed)
       assert.deepEqual([answer.code, answer.closeCode], [code, gateCodes[code]])
@@ -519,15 +521,15 @@ describe('an origin is let in', () => {
     [['*'], 'https://any.example'],
   ]
   for (const [allowedOrigins, origin] of admitted) {
-    it(`where a publishable key is for ${allowedOrigins} and it is ${origin}`, async (t) => {
-      const service = await build(t)
+    it(`where a publishable key is for ${allowedOrigins} and it is ${origin}`, async () => {
+      const service = await fresh()
       const { text } = await publishableKey(service, { allowedOrigins })
       assert.equal(await verdictOf(service, { publishableKey: text, origin }), 'allowed')
     })
   }
 
-  it('whatever it is, beside a token, where a publishable key names none', async (t) => {
-    const service = await build(t)
+  it('whatever it is, beside a token, where a publishable key names none', async () => {
+    const service = await fresh()
     const { text } = await publishableKey(service, { channels: [], allowedOrigins: [] })
     const token = await mintToken(service, 'user')
     for (const origin of [undefined, 'null', 'https://any.example']) {
@@ -535,24 +537,24 @@ describe('an origin is let in', () => {
     }
   })
 
-  it('whatever it is, where a client token names none', async (t) => {
-    const service = await build(t)
+  it('whatever it is, where a client token names none', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'client')
     for (const origin of [undefined, 'null', 'https://any.example']) {
       assert.equal(await verdictOf(service, { token, origin }), 'allowed')
     }
   })
 
-  it('where a client token names it', async (t) => {
-    const service = await build(t)
+  it('where a client token names it', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'client', { allowedOrigins: ['https://a', 'https://b'] })
     assert.equal(await verdictOf(service, { token, origin: 'https://b' }), 'allowed')
   })
 })
 
 describe('beside a token, a publishable key', () => {
-  it('is asked for its state and origin alone, and the token for what it grants', async (t) => {
-    const service = await build(t)
+  it('is asked for its state and origin alone, and the token for what it grants', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'channels')
     const { text } = await publishableKey(service, {
       channels: ['lobby'],
@@ -574,8 +576,8 @@ describe('beside a token, a publishable key', () => {
     )
   })
 
-  it('does not make up for a token’s own origins', async (t) => {
-    const service = await build(t)
+  it('does not make up for a token’s own origins', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'client', { allowedOrigins: ['https://a'] })
     const { text } = await publishableKey(service, { allowedOrigins: ['*'] })
     const both = { token, publishableKey: text }
@@ -583,8 +585,8 @@ describe('beside a token, a publishable key', () => {
     assert.equal(await verdictOf(service, { ...both, origin: 'https://a' }), 'allowed')
   })
 
-  it('does not make up for a token that is refused', async (t) => {
-    const service = await build(t)
+  it('does not make up for a token that is refused', async () => {
+    const service = await fresh()
     const { text } = await publishableKey(service, {})
     assert.equal(await verdictOf(service, { token: 'x', publishableKey: text }), 'token_malformed')
   })
@@ -640,8 +642,8 @@ describe('time', () => {
 })
 
 describe('the spelling with ek_', () => {
-  it('is for client tokens alone', async (t) => {
-    const service = await build(t)
+  it('is for client tokens alone', async () => {
+    const service = await fresh()
     for (const format of FORMAT_NAMES) {
       const token = await mintToken(service, format)
       const verdict = await verdictOf(service, { token: `ek_${token}` })
@@ -653,8 +655,8 @@ describe('the spelling with ek_', () => {
 })
 
 describe('an environment that was archived and is restored', () => {
-  it('lets its tokens in again', async (t) => {
-    const service = await build(t)
+  it('lets its tokens in again', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'channels')
     await archive(service)
     assert.equal(await verdictOf(service, { token }), 'environment_archived')

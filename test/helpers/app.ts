@@ -76,6 +76,22 @@ export function buildOnce(env: Record<string, string> = {}): () => TestService {
 }
 
 /**
+ * One service for many cases, each in an environment of its own: nothing of the others' is in that. What moves the
+ * clock, or looks at the log, the journal or every environment, needs `build`.
+ */
+export function buildShared(env: Record<string, string> = {}): () => Promise<TestService> {
+  const once = buildOnce({ RATE_LIMIT_AUTH_FAILURES: '1000000/1m', ...env })
+  let cases = 0
+  return async () => {
+    const service = once()
+    cases += 1
+    const made = await service.environments.create(`Case ${cases}`)
+    await service.follower.refresh()
+    return { ...service, made, ...callsWith({ ...service, made }) }
+  }
+}
+
+/**
  * Builds the service with these environment variables and closes it when the test ends.
  *
  * @param database a file, for a test that looks into it
@@ -144,18 +160,26 @@ export async function build(
     made,
     lines,
     records,
-    post,
-    keyWith,
+    ...callsWith({ made, server: app.server, keyLives, follower: services.follower }),
   }
+}
+
+function callsWith({
+  made,
+  server,
+  keyLives,
+  follower,
+}: Pick<TestService, 'made' | 'server' | 'keyLives' | 'follower'>): Pick<TestService, 'post' | 'keyWith'> {
+  return { post, keyWith }
 
   async function keyWith(grant: Grant) {
     const { text } = await keyLives.create(made.environment.id, { kind: 'secret', grant })
-    await services.follower.refresh()
+    await follower.refresh()
     return { authorization: `Bearer ${text}` }
   }
 
   async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
-    return await app.server.inject({
+    return await server.inject({
       method: 'POST',
       url,
       headers: {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { chownSync, globSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -37,8 +38,13 @@ const given = process.env.TEST_POSTGRES_URL
 const STARTS_WITHIN_MS = 30_000
 const PASSWORD = 'test'
 
-// It ends the server when this process is gone, however that went: its standard input ends then.
-const KEEPER = '"$@" & server=$!; read -r signal; kill -"$signal" $server || kill -QUIT $server; wait $server'
+// It ends the server and removes its data when this process is gone, however that went: its standard input ends then.
+const KEEPER =
+  'folder=$1; shift; "$@" & server=$!; if read -r signal; then kill -"$signal" $server; wait $server; ' +
+  'else kill -QUIT $server; wait $server; rm -rf "$folder"; fi'
+
+/** Where a data folder is kept that was initialised once: to copy it costs a tenth of making it. */
+const KEPT = join(import.meta.dirname, '../../node_modules/.cache')
 
 /** Why tests over PostgreSQL are left out; `false` when they are not. Under CI its absence is a failure. */
 export const withoutPostgres: string | false =
@@ -114,7 +120,7 @@ export async function startPostgres(): Promise<OwnPostgres> {
       lc_messages: 'C',
     }
     const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    keeper = spawn('sh', ['-c', KEEPER, 'sh', program ?? '', '-D', data, ...options], {
+    keeper = spawn('sh', ['-c', KEEPER, 'sh', folder, program ?? '', '-D', data, ...options], {
       ...user,
       cwd: folder,
       env: { PATH: process.env.PATH ?? '' },
@@ -202,21 +208,40 @@ function initialise(
   const version = spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout
   const isModern = Number(/(\d+)/.exec(version)?.[1]) >= 15
   const order = isModern ? ['--locale-provider=icu', '--icu-locale=en-US'] : []
-  const made = spawnSync(
-    program,
-    [
-      '--no-sync',
-      '--username=postgres',
-      '--auth=scram-sha-256',
-      `--pwfile=${passwordFile}`,
-      '--encoding=UTF8',
-      '--locale=C',
-      ...order,
-      `--pgdata=${data}`,
-    ],
-    { ...user, cwd: folder, env: { PATH: process.env.PATH ?? '' }, encoding: 'utf8' },
-  )
+  const how = [
+    '--no-sync',
+    '--username=postgres',
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    ...order,
+  ]
+  const kind = createHash('sha256')
+    .update([version, PASSWORD, user.uid, ...how].join())
+    .digest('hex')
+    .slice(0, 12)
+  const kept = join(KEPT, `postgres-${kind}`)
+  // Owners and modes are kept: PostgreSQL insists on both.
+  if (spawnSync('cp', ['-Rp', kept, data]).status === 0) return
+  rmSync(data, { recursive: true, force: true })
+  const args = [...how, `--pwfile=${passwordFile}`, `--pgdata=${data}`]
+  const options = { ...user, cwd: folder, env: { PATH: process.env.PATH ?? '' }, encoding: 'utf8' } as const
+  const made = spawnSync(program, args, options)
   if (made.status !== 0) throw new Error(`initdb failed: ${made.error ?? made.stderr}`)
+  keep(data, kept)
+}
+
+// Under its name only when it is whole. Of several that do it at once one is kept, and where none can be it is made anew.
+function keep(data: string, kept: string): void {
+  const unfinished = `${kept}.${process.pid}`
+  try {
+    mkdirSync(KEPT, { recursive: true })
+    if (spawnSync('cp', ['-Rp', data, unfinished]).status === 0) renameSync(unfinished, kept)
+  } catch {
+    // Another one was first, or nothing can be written there.
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true })
+  }
 }
 
 // PostgreSQL refuses to run as root.

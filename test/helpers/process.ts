@@ -4,7 +4,7 @@ import { watch } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { TestContext } from 'node:test'
+import { after, before } from 'node:test'
 import { type Ended, runInHost } from './commands.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -17,6 +17,11 @@ const SAYS_WHERE = ['info', 'debug', 'trace']
 /** Far more than a start takes on a machine that is busy, and less than any test's own time-out. */
 const LISTENS_WITHIN_MS = 90_000
 
+/** A test, or what stands for one where several share something. */
+export interface Ending {
+  after(end: () => Promise<unknown>): unknown
+}
+
 /** A server process of its own, listening on a free port. */
 export interface ServerProcess {
   readonly url: string
@@ -27,8 +32,24 @@ export interface ServerProcess {
   stop(signal?: NodeJS.Signals): Promise<Ended>
 }
 
+/** Makes something once for all tests of a suite or file, and ends it behind them. */
+export function shared<T>(make: (t: Ending) => Promise<T>): () => T {
+  const ending: (() => Promise<unknown>)[] = []
+  let made: { readonly it: T } | undefined
+  before(async () => {
+    made = { it: await make({ after: (end) => ending.push(end) }) }
+  })
+  after(async () => {
+    for (const end of ending) await end()
+  })
+  return () => {
+    if (made === undefined) throw new Error('It is there once the tests run')
+    return made.it
+  }
+}
+
 /** A folder that is removed when the test ends. */
-export async function temporaryFolder(t: TestContext): Promise<string> {
+export async function temporaryFolder(t: Ending): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'jeton-test-'))
   // Hooks run in the order in which they were set: a server may still be writing here.
   t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
@@ -90,7 +111,7 @@ export async function runAndKill(
  * @param user whose process it is, where this one may say so
  */
 export async function startServer(
-  t: TestContext,
+  t: Ending,
   env: Record<string, string>,
   user: { readonly uid?: number; readonly gid?: number } = {},
 ): Promise<ServerProcess> {

@@ -15,6 +15,9 @@ const PROGRAM = 'redis-server'
 const GIVEN_URL = process.env.TEST_REDIS_URL || undefined
 const READY_WITHIN_MS = 20_000
 
+// It ends a server and removes its folder when this process is gone, however that went: its standard input ends then.
+const KEEPER = 'read -r _; kill -KILL "$1"; rm -rf "$2"'
+
 const isInstalled = spawnSync(PROGRAM, ['--version']).error === undefined
 
 /** Why suites that only need some Redis are skipped; `false` when they are not. Under CI none is. */
@@ -56,6 +59,7 @@ export async function startRedis(
   const { requirepass } = options
   const url = `redis://${requirepass === undefined ? '' : `:${requirepass}@`}127.0.0.1:${port}`
   let child: ChildProcess | undefined
+  let keeper: ChildProcess | undefined
   t.after(async () => {
     await stop()
     await rm(folder, { recursive: true, force: true })
@@ -78,12 +82,18 @@ export async function startRedis(
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     child = started
+    keeper = spawn('sh', ['-c', KEEPER, 'sh', `${started.pid}`, folder], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    keeper.unref()
     await isReady(started)
   }
 
   async function stop(): Promise<void> {
     if (child === undefined) return
     const ended = once(child, 'close')
+    // First, so that it never ends another process that has this one's number by then.
+    keeper?.kill('SIGKILL')
     // A process that is held ends by this signal too.
     child.kill('SIGKILL')
     child = undefined

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeJwt, importJWK, jwtVerify } from 'jose'
 import { formatNames } from '../../src/formats/formats.ts'
-import { build, type TestService } from '../helpers/app.ts'
+import { build, buildShared, type TestService } from '../helpers/app.ts'
 import { changesSince } from '../helpers/changes.ts'
 import { START_MS } from '../helpers/seams.ts'
+
+const fresh = buildShared()
 
 const NOW = START_MS / 1000
 
@@ -14,8 +16,8 @@ async function publicKeyOf({ store }: TestService) {
 }
 
 describe('every format', () => {
-  it('has an endpoint that mints it', async (t) => {
-    const { server, post } = await build(t)
+  it('has an endpoint that mints it', async () => {
+    const { server, post } = await fresh()
     const { paths } = (await server.inject({ url: '/openapi.json' })).json()
     const minted = new Set<unknown>()
     for (const [path, { post: route }] of Object.entries<{ post?: { description?: string } }>(paths)) {
@@ -46,8 +48,8 @@ describe('POST /v1/peer/tokens', () => {
     assert.equal(payload.fmt, 'peer')
   })
 
-  it('says null where there is no policy', async (t) => {
-    const { post } = await build(t)
+  it('says null where there is no policy', async () => {
+    const { post } = await fresh()
     const reply = await post('/v1/peer/tokens', { groupId: 'g', peerId: 'p1' })
     assert.equal(decodeJwt(reply.json().token).ap, null)
   })
@@ -87,8 +89,8 @@ describe('POST /v1/client/tokens', () => {
     )
   })
 
-  it('answers nothing that was not asked for, lives a minute, and is for the key itself', async (t) => {
-    const { post, made } = await build(t)
+  it('answers nothing that was not asked for, lives a minute, and is for the key itself', async () => {
+    const { post, made } = await fresh()
     const reply = (await post('/v1/client/tokens', {})).json()
     assert.deepEqual(Object.keys(reply), ['apiKey', 'token', 'expiresAt'])
     const { sub, exp, iat } = decodeJwt(reply.token)
@@ -107,8 +109,8 @@ describe('POST /v1/client/tokens', () => {
     assert.equal((await post('/auth/token', { userId: 'alice', name: 'A' })).statusCode, 429)
   })
 
-  it('refuses a token as a key, in either spelling, and says so', async (t) => {
-    const { post } = await build(t)
+  it('refuses a token as a key, in either spelling, and says so', async () => {
+    const { post } = await fresh()
     const { apiKey, token } = (await post('/v1/client/tokens', {})).json()
     for (const key of [apiKey, token]) {
       const reply = await post('/v1/client/tokens', {}, { 'x-api-key': key })
@@ -121,15 +123,15 @@ describe('POST /v1/client/tokens', () => {
 describe('TURN', () => {
   const server = { urls: ['turn:turn.example.com:3478'], secret: 'north' }
 
-  async function withTurn(t: Parameters<typeof build>[0]): Promise<TestService> {
-    const service = await build(t)
+  async function withTurn(): Promise<TestService> {
+    const service = await fresh()
     await service.environments.update(service.made.environment.id, { turn: server })
     await service.follower.refresh()
     return service
   }
 
-  it('credentials come with a channels token and end when it does', async (t) => {
-    const { post } = await withTurn(t)
+  it('credentials come with a channels token and end when it does', async () => {
+    const { post } = await withTurn()
     const reply = await post('/v1/tokens', { peerId: 'alice', expiresInSec: 90, metadata: { mine: 1 } })
     const { metadata } = decodeJwt<{ metadata: { mine: number; iceServers: { username: string }[] } }>(
       reply.json().token,
@@ -138,14 +140,14 @@ describe('TURN', () => {
     assert.equal(metadata.iceServers[0]?.username, `${NOW + 90}:alice`)
   })
 
-  it('credentials are not added where the caller brings its own', async (t) => {
-    const { post } = await withTurn(t)
+  it('credentials are not added where the caller brings its own', async () => {
+    const { post } = await withTurn()
     const reply = await post('/v1/tokens', { peerId: 'alice', metadata: { iceServers: [] } })
     assert.deepEqual(decodeJwt(reply.json().token).metadata, { iceServers: [] })
   })
 
-  it('credentials are given alone, limited and recorded like a token', async (t) => {
-    const service = await withTurn(t)
+  it('credentials are given alone, limited and recorded like a token', async () => {
+    const service = await withTurn()
     const headers = { authorization: `Bearer ${service.made.secretKey}` }
     const get = (query: string) => service.server.inject({ url: `/v1/turn/credentials?${query}`, headers })
     const reply = await get('subject=alice&ttlSeconds=600')
@@ -172,8 +174,8 @@ describe('TURN', () => {
     }
   })
 
-  it('is not there for an environment without a server', async (t) => {
-    const { server: app, made } = await build(t)
+  it('is not there for an environment without a server', async () => {
+    const { server: app, made } = await fresh()
     const headers = { authorization: `Bearer ${made.secretKey}` }
     const reply = await app.inject({ url: '/v1/turn/credentials?subject=a', headers })
     assert.equal(reply.json().error, 'not_found')
@@ -223,8 +225,8 @@ describe('the sandbox', () => {
     assert.equal((await server.inject(form({ ...without }))).json().issues[0].path, 'apiKey')
   })
 
-  it('is not there unless it is asked for', async (t) => {
-    const { server } = await build(t)
+  it('is not there unless it is asked for', async () => {
+    const { server } = await fresh()
     assert.equal((await server.inject(form({}))).statusCode, 404)
   })
 })
@@ -252,8 +254,8 @@ describe('a key that is limited', () => {
     )
   })
 
-  it('never gives more for what is left out', async (t) => {
-    const { post, keyWith } = await build(t)
+  it('never gives more for what is left out', async () => {
+    const { post, keyWith } = await fresh()
     const headers = await keyWith({
       channels: ['room-*'],
       permissions: ['subscribe', 'send'],
@@ -294,8 +296,8 @@ describe('a key that is limited', () => {
     assert.equal(turn.statusCode, 404)
   })
 
-  it('is held to a grant that is changed while it is used', async (t) => {
-    const { post, store, made, follower } = await build(t)
+  it('is held to a grant that is changed while it is used', async () => {
+    const { post, store, made, follower } = await fresh()
     assert.equal((await post('/v1/tokens', { peerId: 'a' })).statusCode, 200)
     await store.change((changes) => changes.updateApiKey(made.keyId, { grant: { formats: [] } }))
     await follower.refresh()
@@ -314,8 +316,8 @@ describe('the size of a token', () => {
     assert.match(String((await post('/v1/tokens', { peerId: 'a' })).headers.ratelimit), /^"subject";r=9;/)
   })
 
-  it('is judged to the byte', async (t) => {
-    const { post } = await build(t)
+  it('is judged to the byte', async () => {
+    const { post } = await fresh()
     const sizes: number[] = []
     for (let pad = 0; pad < 700; pad += 1) {
       const body = {

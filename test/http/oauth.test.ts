@@ -12,8 +12,10 @@ import {
   revocationRequest,
   WWWAuthenticateChallengeError,
 } from 'oauth4webapi'
-import { build, type TestService } from '../helpers/app.ts'
+import { build, buildShared, type TestService } from '../helpers/app.ts'
 import { FORMAT_NAMES, makeLocalKey, mintToken, partsOf, signToken } from '../helpers/tokens.ts'
+
+const fresh = buildShared()
 
 const FORM = 'application/x-www-form-urlencoded'
 const INACTIVE = '{"active":false}'
@@ -43,8 +45,8 @@ function basic(id: string, secret: string): string {
 }
 
 describe('POST /v1/introspect', () => {
-  it('tells of a living token what RFC 7662 §2.2 names, and its own claims', async (t) => {
-    const service = await build(t)
+  it('tells of a living token what RFC 7662 §2.2 names, and its own claims', async () => {
+    const service = await fresh()
     for (const format of FORMAT_NAMES) {
       const token = await mintToken(service, format)
       const { claims } = partsOf(token)
@@ -57,15 +59,15 @@ describe('POST /v1/introspect', () => {
     }
   })
 
-  it('reads a client token as it is handed out, and says the key where it is for nobody', async (t) => {
-    const service = await build(t)
+  it('reads a client token as it is handed out, and says the key where it is for nobody', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'client', { userId: null })
     const reply = (await introspect(service, `ek_${token}`)).json()
     assert.deepEqual([reply.active, reply.sub], [true, service.made.keyId])
   })
 
-  it('names a token that a backend signed without a jti by its digest, under which it can be revoked', async (t) => {
-    const service = await build(t)
+  it('names a token that a backend signed without a jti by its digest, under which it can be revoked', async () => {
+    const service = await fresh()
     const { id, text } = await makeLocalKey(service)
     const iat = service.seams.now() / 1000
     const own = {
@@ -123,8 +125,8 @@ describe('POST /v1/introspect', () => {
 })
 
 describe('POST /v1/revoke', () => {
-  it('ends a token of every format, once and for all, and says 200 as often as it is asked', async (t) => {
-    const service = await build(t)
+  it('ends a token of every format, once and for all, and says 200 as often as it is asked', async () => {
+    const service = await fresh()
     for (const format of FORMAT_NAMES) {
       const token = await mintToken(service, format)
       const other = await mintToken(service, format)
@@ -137,8 +139,8 @@ describe('POST /v1/revoke', () => {
     }
   })
 
-  it('says 200 for what it does not know, and changes nothing', async (t) => {
-    const service = await build(t)
+  it('says 200 for what it does not know, and changes nothing', async () => {
+    const service = await fresh()
     const another = await service.environments.create('Another')
     await service.follower.refresh()
     const headers = { 'x-api-key': another.secretKey }
@@ -168,8 +170,8 @@ for (const url of ['/v1/introspect', '/v1/revoke']) {
       ['a multipart form', '--x--', { 'content-type': 'multipart/form-data; boundary=x' }, 415],
     ]
     for (const [what, payload, headers, status] of forms) {
-      it(`refuses ${what} with ${status} and invalid_request`, async (t) => {
-        const service = await build(t)
+      it(`refuses ${what} with ${status} and invalid_request`, async () => {
+        const service = await fresh()
         const reply = await send(service, url, payload, headers)
         assert.equal(reply.statusCode, status)
         assert.match(String(reply.headers['content-type']), /^application\/json/)
@@ -194,8 +196,8 @@ for (const url of ['/v1/introspect', '/v1/revoke']) {
       ['a media type in capitals', '', FORM.toUpperCase()],
     ]
     for (const [what, more, contentType = FORM] of taken) {
-      it(`takes ${what}`, async (t) => {
-        const service = await build(t)
+      it(`takes ${what}`, async () => {
+        const service = await fresh()
         const token = await mintToken(service, 'channels')
         const reply = await send(service, url, `token=${token}${more}`, { 'content-type': contentType })
         assert.equal(reply.statusCode, 200)
@@ -218,8 +220,8 @@ for (const url of ['/v1/introspect', '/v1/revoke']) {
       ['X-API-KEY', ({ made }) => ({ authorization: '', 'x-api-key': made.secretKey })],
     ]
     for (const [what, headers] of callers) {
-      it(`lets a caller in by ${what}`, async (t) => {
-        const service = await build(t)
+      it(`lets a caller in by ${what}`, async () => {
+        const service = await fresh()
         const token = await mintToken(service, 'channels')
         const reply = await send(service, url, `token=${token}`, headers(service))
         assert.equal(reply.statusCode, 200)
@@ -237,8 +239,8 @@ for (const url of ['/v1/introspect', '/v1/revoke']) {
       ['Basic with another key’s id', ({ made }) => basic('kid_0', made.secretKey), 'Basic'],
     ]
     for (const [what, authorization, scheme] of strangers) {
-      it(`answers ${what} with invalid_client and a challenge of ${scheme}`, async (t) => {
-        const service = await build(t)
+      it(`answers ${what} with invalid_client and a challenge of ${scheme}`, async () => {
+        const service = await fresh()
         const reply = await send(service, url, 'token=a', { authorization: authorization(service) })
         assert.equal(reply.statusCode, 401)
         assert.equal(reply.json().error, 'invalid_client')
@@ -246,8 +248,8 @@ for (const url of ['/v1/introspect', '/v1/revoke']) {
       })
     }
 
-    it('refuses a GET, which would put a token into logs', async (t) => {
-      const { server, made } = await build(t)
+    it('refuses a GET, which would put a token into logs', async () => {
+      const { server, made } = await fresh()
       const headers = { authorization: `Bearer ${made.secretKey}` }
       assert.equal((await server.inject({ url: `${url}?token=a`, headers })).statusCode, 404)
     })
@@ -314,8 +316,8 @@ describe('oauth4webapi, as it comes from npm,', () => {
     }
   })
 
-  it('ends a token that is refused for now and could be let in later', async (t) => {
-    const { post, server, made, environments, follower } = await build(t)
+  it('ends a token that is refused for now and could be let in later', async () => {
+    const { post, server, made, environments, follower } = await fresh()
     const { token } = (await post('/v1/tokens', { peerId: 'alice' })).json()
     const archive = async (archived: boolean) => {
       await environments.update(made.environment.id, { archived })

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { USES, type Use } from '../../src/domain/grant.ts'
-import { build } from '../helpers/app.ts'
+import { build, buildShared } from '../helpers/app.ts'
 import { FORMAT_NAMES, mintToken } from '../helpers/tokens.ts'
 
+const fresh = buildShared()
+
 describe('POST /v1/verify', () => {
-  it('answers a refusal with 200, for the question was answered', async (t) => {
-    const service = await build(t)
+  it('answers a refusal with 200, for the question was answered', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'channels')
     const ask = { action: 'subscribe', channel: 'lobby' }
     const reply = await service.post('/v1/verify', { token, ask })
@@ -22,8 +24,8 @@ describe('POST /v1/verify', () => {
     assert.deepEqual(checks.at(-1), { check: 'channel', ok: false, detail: answer.detail })
   })
 
-  it('takes null for what is left out, as servers send it that pass on what they have', async (t) => {
-    const service = await build(t)
+  it('takes null for what is left out, as servers send it that pass on what they have', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'client')
     const body = { token, publishableKey: null, origin: null, ask: null }
     assert.equal((await service.post('/v1/verify', body)).json().allowed, true)
@@ -56,8 +58,8 @@ describe('POST /v1/verify', () => {
     [{ action: 'send', origin: 'https://a' }, 'ask.origin'],
   ]
   for (const [ask, path] of asks) {
-    it(`refuses the ask ${JSON.stringify(ask).slice(0, 60)} with the path ${path}`, async (t) => {
-      const { post } = await build(t)
+    it(`refuses the ask ${JSON.stringify(ask).slice(0, 60)} with the path ${path}`, async () => {
+      const { post } = await fresh()
       const reply = await post('/v1/verify', { token: 'x', ask })
       assert.equal(reply.statusCode, 400)
       assert.equal(reply.json().error, 'body_invalid')
@@ -78,8 +80,8 @@ describe('POST /v1/verify', () => {
     ['"x"', ''],
   ]
   for (const [body, path] of bodies) {
-    it(`refuses the body ${JSON.stringify(body)} with the path "${path}"`, async (t) => {
-      const { post } = await build(t)
+    it(`refuses the body ${JSON.stringify(body)} with the path "${path}"`, async () => {
+      const { post } = await fresh()
       const reply = await post('/v1/verify', body)
       assert.equal(reply.statusCode, 400)
       assert.equal(reply.json().issues[0].path, path)
@@ -95,8 +97,8 @@ describe('POST /v1/verify', () => {
     ['all there is in a line', JSON.stringify('\u2028\u2029\u007f\u200b')],
   ]
   for (const [what, text] of bytes) {
-    it(`answers ${what} as a token with token_malformed`, async (t) => {
-      const { post } = await build(t)
+    it(`answers ${what} as a token with token_malformed`, async () => {
+      const { post } = await fresh()
       const reply = await post('/v1/verify', `{"token":${text}}`)
       assert.equal(reply.statusCode, 200)
       assert.equal(reply.json().code, 'token_malformed')
@@ -104,8 +106,8 @@ describe('POST /v1/verify', () => {
     })
   }
 
-  it('does not repeat a long origin, and refuses it', async (t) => {
-    const service = await build(t)
+  it('does not repeat a long origin, and refuses it', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'client', { allowedOrigins: ['https://a'] })
     const origin = `https://${'x'.repeat(1_000_000)}`
     const reply = await service.post('/v1/verify', { token, origin })
@@ -113,8 +115,8 @@ describe('POST /v1/verify', () => {
     assert.ok(reply.body.length < 5_000)
   })
 
-  it('says how much a body may hold, when it holds more', async (t) => {
-    const { post } = await build(t)
+  it('says how much a body may hold, when it holds more', async () => {
+    const { post } = await fresh()
     const reply = await post('/v1/verify', { token: 'x'.repeat(3_000_000) })
     assert.equal(reply.statusCode, 413)
     assert.match(reply.json().detail, /2097152/)
@@ -140,8 +142,8 @@ describe('POST /v1/verify', () => {
     }
   })
 
-  it('answers the key of an archived environment, which mints nothing any more', async (t) => {
-    const service = await build(t)
+  it('answers the key of an archived environment, which mints nothing any more', async () => {
+    const service = await fresh()
     const token = await mintToken(service, 'channels')
     await service.environments.update(service.made.environment.id, { archived: true })
     await service.follower.refresh()
@@ -175,8 +177,8 @@ describe('grant.uses', () => {
     ['POST', '/v1/revoke', 'revoke', 'token=x'],
   ]
   for (const [method, url, use, body] of routes) {
-    it(`lets nothing but ${use} at ${method} ${url}`, async (t) => {
-      const service = await build(t)
+    it(`lets nothing but ${use} at ${method} ${url}`, async () => {
+      const service = await fresh()
       for (const uses of [[], ...USES.map((one) => [one]), undefined]) {
         const headers = await service.keyWith({ uses })
         const reply = await service.server.inject({
@@ -197,8 +199,8 @@ describe('grant.uses', () => {
     })
   }
 
-  it('refuses a body that is full of members before it looks at each', async (t) => {
-    const { post } = await build(t)
+  it('refuses a body that is full of members before it looks at each', async () => {
+    const { post } = await fresh()
     const crowd = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`m${index}`, 0]))
     const whole = await post('/v1/verify', { ...crowd, token: 'a' })
     assert.deepEqual(whole.json().issues, [{ path: '', message: 'has more than 2000 members' }])
