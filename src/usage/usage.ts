@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Seams } from '../seams.ts'
 import type { Store, UsageBatch } from '../store/store.ts'
 
@@ -5,6 +6,9 @@ export type { MinuteCount } from '../store/store.ts'
 
 /** How often what was counted is written. */
 const WRITE_EVERY_MS = 3_000
+
+/** What a slow database does not lengthen the pause between two batches beyond. */
+const LONGEST_PAUSE_MS = 1_000
 
 const MINUTE_MS = 60_000
 
@@ -116,11 +120,14 @@ export function createUsage({ store, source, upkeep, seams, log }: UsageDeps): U
   /** @returns whether nothing is left */
   async function write(from: UsageSource): Promise<boolean> {
     for (;;) {
+      const startedAt = monotonic()
       const batch = await from.next()
       if (batch === undefined) return true
       from.settle(await store.usage.add(batch))
       // A process that ends writes what is new of its own, and leaves what would take long.
       if (isEnding && (from !== source || !isCaughtUp)) return false
+      // Of a long backlog: tokens have the processor for as long as each batch had it.
+      if (!isEnding) await sleep(Math.min(monotonic() - startedAt, LONGEST_PAUSE_MS))
     }
   }
 }
