@@ -7,7 +7,7 @@ import { eventually } from '../helpers/journal.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { type ServerProcess, startServer, temporaryFolder } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
-import type { Call, Replica } from './replica-load.ts'
+import { type Call, type Replica, STEADY } from './replica-load.ts'
 import type { Fault, Stretch } from './replica-verdicts.ts'
 
 /** How long a replica goes on that cannot read the database. */
@@ -117,14 +117,15 @@ export function createFaults(
     damage.faults.push({ what: 'database away', from, to: Date.now() })
   }
 
-  /** Goes on until each of these has answered so many calls more. */
-  async function answered(some: readonly Replica[], count = 30): Promise<void> {
+  /** Goes on until each of these has answered so many calls more of the steady client: five a second, however many others. */
+  async function answered(some: readonly Replica[], count = 5): Promise<void> {
     const left = new Map(some.map(({ name }) => [name, count]))
     let seen = calls.length
     await eventually(
       () => {
-        for (const { replica, status } of calls.slice(seen)) {
-          if (status !== undefined) left.set(replica, (left.get(replica) ?? 0) - 1)
+        for (const { replica, by, what, status } of calls.slice(seen)) {
+          if (what === 'mint' && by === STEADY && status !== undefined)
+            left.set(replica, (left.get(replica) ?? 0) - 1)
         }
         seen = calls.length
         return some.every(({ name }) => (left.get(name) ?? 0) <= 0)

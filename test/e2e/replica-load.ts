@@ -46,6 +46,9 @@ interface LoadDeps {
   readonly judged: string
 }
 
+/** The client that asks with a key that always lives, so that its calls tell how time goes by. */
+export const STEADY = 'steady'
+
 /** How often each replica is called by every client, and by how much later than the one before it. */
 const BEAT_MS = 200
 /** A replica that answers nothing is not asked for more meanwhile. */

@@ -9,7 +9,7 @@ import { withoutOwnPostgres } from '../helpers/postgres.ts'
 import { withoutOwnRedis } from '../helpers/redis.ts'
 import { inFull } from '../helpers/scale.ts'
 import { callAdmin, createFaults, STALE_MS, startCluster, untilKnown } from './replica-cluster.ts'
-import { type Call, startLoad } from './replica-load.ts'
+import { type Call, STEADY, startLoad } from './replica-load.ts'
 import {
   type Acknowledged,
   heldUp,
@@ -77,9 +77,9 @@ async function liveThrough(t: TestContext) {
   const { id } = environment.environment
   await untilKnown(replicas, environment.secretKey)
   const gateKey = environment.secretKey
-  const load = startLoad({ replicas, environmentId: id, adminKey: ADMIN, gateKey, judged: 'steady' })
+  const load = startLoad({ replicas, environmentId: id, adminKey: ADMIN, gateKey, judged: STEADY })
   t.after(load.stop)
-  load.add({ name: 'steady', key: environment.secretKey, subject: 'new' })
+  load.add({ name: STEADY, key: environment.secretKey, subject: 'new' })
   load.add({ name: EAGER.by, key: environment.secretKey, subject: 'same' })
   load.add({ name: HASTY.by, key: hasty.secretKey, subject: 'same' })
   const { damage, answered, kill, loseRedis, cutOff, loseDatabase } = createFaults(t, cluster, load.calls)
@@ -87,19 +87,19 @@ async function liveThrough(t: TestContext) {
   const rotations: Rotation[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     const [first, second] = [await makeKey(`first-${round}`), await makeKey(`second-${round}`)]
-    await answered(replicas, 60)
+    await answered(replicas, 10)
     await revoke(first, undefined)
     const published = await rotate(two.url, false)
     await kill(two)
     await loseRedis()
-    await answered(replicas, 60)
+    await answered(replicas, 10)
     await cutOff((cutAt) => revoke(second, cutAt))
     await answered(replicas)
     await loseDatabase()
     const signs = await rotate(three.url, true)
     assert.equal(signs.found, published.found)
     rotations.push({ kid: signs.found, published, signs })
-    await answered(replicas, 60)
+    await answered(replicas, 10)
   }
   await load.stop()
   const { calls } = load
