@@ -259,7 +259,12 @@ describe('PostgreSQL', { skip: withoutOwnPostgres }, () => {
       t.after(() => resolve())
       const store = await opened(t, url, { ...SERVING, patienceMs: 1_000 })
       const other = await opened(t, url)
-      const slow = other.change(() => promise)
+      const holding = Promise.withResolvers<void>()
+      const slow = other.change(() => {
+        holding.resolve()
+        return promise
+      })
+      await Promise.race([holding.promise, slow])
       const refusal = { ...UNAVAILABLE, message: /written to by others.*not made/ }
       let waiting = true
       const refused = Promise.all(
