@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -58,15 +58,14 @@ export async function journalFolderOf(t: TestContext) {
 
 /** Every record of every file, whole lines alone, by instance and in the order of its files. */
 export function readRecords(folder: string): Record<string, unknown>[] {
-  const files = filesIn(folder)
-  // A kill between the packing of a file and its removal leaves both.
-  const isThereUnpacked = (path: string) => path.endsWith('.gz') && files.includes(path.slice(0, -3))
-  return files.filter((path) => !isThereUnpacked(path)).flatMap(readFile)
+  return filesIn(folder).flatMap(readFile)
 }
 
 /** The records of a file, but for what ends in no line's end. */
 export function readFile(path: string): Record<string, unknown>[] {
-  const bytes = path.endsWith('.gz') ? gunzipSync(readFileSync(path)) : readFileSync(path)
+  // It may have been packed since it was listed.
+  const there = existsSync(path) ? path : `${path}.gz`
+  const bytes = there.endsWith('.gz') ? gunzipSync(readFileSync(there)) : readFileSync(there)
   const lines = bytes.toString().split('\n').slice(0, -1)
   return lines.map((line) => JSON.parse(line))
 }
@@ -78,9 +77,14 @@ export function filesIn(folder: string): string[] {
     .flatMap((instance) =>
       readdirSync(join(folder, instance))
         .sort()
-        .filter((name) => /\.jsonl(\.gz)?$/.test(name))
+        // Between the packing of a file and its removal, which a kill may prevent, there are both.
+        .filter((name, _, all) => name.endsWith('.jsonl') || isPackedAlone(name, all))
         .map((name) => join(folder, instance, name)),
     )
+}
+
+function isPackedAlone(name: string, all: readonly string[]): boolean {
+  return name.endsWith('.jsonl.gz') && !all.includes(name.slice(0, -'.gz'.length))
 }
 
 /** What `jeton journal verify` would find, for each chain. */
