@@ -145,7 +145,8 @@ export async function startPostgres(): Promise<OwnPostgres> {
     const [first] = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
     const postmaster = Number(first)
     const { stdout } = spawnSync('ps', ['-o', 'pid=', '--ppid', String(postmaster)], { encoding: 'utf8' })
-    for (const pid of [postmaster, ...stdout.split('\n').map(Number)]) if (pid > 0) process.kill(pid, name)
+    process.kill(postmaster, name)
+    for (const pid of stdout.split('\n').map(Number)) if (pid > 0) signalIfThere(pid, name)
   }
 
   async function encrypt({ cert, key }: { readonly cert: string; readonly key: string }): Promise<void> {
@@ -165,6 +166,15 @@ export async function startPostgres(): Promise<OwnPostgres> {
   async function end(): Promise<void> {
     await stop('immediate')
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+// One that served a connection may have ended since it was listed. If that threw, the server would stay stopped.
+function signalIfThere(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }
 
