@@ -1,18 +1,10 @@
 import { join } from 'node:path'
+import type { ChangeQuestion } from '../store/store.ts'
 import { type ChainFile, dayOf, listFiles, listInstances } from './folder.ts'
 import { NEWLINE, readBlocks } from './lines.ts'
 
-/** What records are looked for: those that fit in every member that is there. */
-export interface Question {
-  readonly environmentId?: string | undefined
-  readonly keyId?: string | undefined
-  readonly subject?: string | undefined
-  readonly jti?: string | undefined
-  /** Unix milliseconds, the first one that counts. */
-  readonly since?: number | undefined
-  /** Unix milliseconds, the first one that no longer counts. */
-  readonly until?: number | undefined
-}
+/** What records are looked for; the same can be asked of the records of changes. */
+export type Question = ChangeQuestion
 
 /** A record as it stands in its file. */
 export interface FoundRecord {
