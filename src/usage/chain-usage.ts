@@ -1,7 +1,7 @@
 import type { Store, UsageBatch } from '../store/store.ts'
 import { createChainReader } from './chain-reader.ts'
 import type { Digest } from './tally.ts'
-import type { UsageSource } from './usage.ts'
+import type { NextUsage, UsageSource } from './usage.ts'
 
 /** Which chain is counted, and the last of its records that is safe: as far as it may be counted. */
 export interface ChainStanding {
@@ -40,8 +40,10 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
   let pending: UsageBatch | undefined
   return {
     async next() {
-      pending ??= await read()
-      return pending
+      if (pending !== undefined) return { batch: pending, isAll: false }
+      const next = await read()
+      pending = next?.batch
+      return next
     },
     settle(counted) {
       if (counting === undefined || pending === undefined) return
@@ -57,7 +59,7 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
     },
   }
 
-  async function read(): Promise<UsageBatch | undefined> {
+  async function read(): Promise<NextUsage | undefined> {
     const found = standing()
     if (found === undefined) return undefined
     if (counting?.instance !== found.instance) counting = await begin(found.instance)
@@ -65,12 +67,13 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
     // The folder was put back to an earlier state, and what comes has numbers that were counted once.
     if (counting.counted > found.upTo) {
       reader.goTo(found.upTo)
-      return batch(counting, found.upTo, { counts: [], sketches: [] })
+      return { batch: batch(counting, found.upTo, { counts: [], sketches: [] }), isAll: true }
     }
     for (;;) {
       const tally = await reader.read(found.upTo)
-      if (tally.size() > 0) return batch(counting, reader.position(), tally.content())
-      if (reader.position() >= found.upTo) return undefined
+      const isAll = reader.position() >= found.upTo
+      if (tally.size() > 0) return { batch: batch(counting, reader.position(), tally.content()), isAll }
+      if (isAll) return undefined
     }
   }
 

@@ -36,15 +36,15 @@ export function createLiveUsage(deps: LiveUsageDeps): LiveUsage {
   let left = 0
   return {
     async next() {
-      if (pending === undefined && tally.size() > 0) {
-        const at = Math.floor(seams.now() / MINUTE_MS)
-        const batch = { chain, after: written, upTo: written + 1, ...tally.content(), at }
-        pending = { batch, total: tally.total() }
-        tally = createTally(digest)
-        if (left > 0) log.warn({ left }, 'some usage is not counted: too much waited for the database')
-        left = 0
-      }
-      return pending?.batch
+      if (pending !== undefined) return { batch: pending.batch, isAll: false }
+      if (tally.size() === 0) return undefined
+      const at = Math.floor(seams.now() / MINUTE_MS)
+      const batch = { chain, after: written, upTo: written + 1, ...tally.content(), at }
+      pending = { batch, total: tally.total() }
+      tally = createTally(digest)
+      if (left > 0) log.warn({ left }, 'some usage is not counted: too much waited for the database')
+      left = 0
+      return { batch, isAll: true }
     },
     settle(counted) {
       const isIn = counted === pending?.batch.upTo

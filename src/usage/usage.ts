@@ -12,10 +12,16 @@ const LONGEST_PAUSE_MS = 1_000
 
 const MINUTE_MS = 60_000
 
+/** What is to be written, and whether it is all that there is: not when it is the same again, since more may have come. */
+export interface NextUsage {
+  readonly batch: UsageBatch
+  readonly isAll: boolean
+}
+
 /** Where counts come from: each batch goes on where the one before ended. */
 export interface UsageSource {
   /** What is to be written next; the same again until its end is told. `undefined` when there is nothing. */
-  next(): Promise<UsageBatch | undefined>
+  next(): Promise<NextUsage | undefined>
   /** How far the database has counted the chain that `next` was about. */
   settle(counted: number): void
   /** How much is not written yet: records of a journal, or counts. */
@@ -42,7 +48,7 @@ export interface Usage {
   close(): Promise<void>
 }
 
-/** Writes what a source has, and says whether nothing is left. */
+/** Writes what a source has, and says whether nothing is left but what came in the meantime. */
 export type WriteSource = (source: UsageSource) => Promise<boolean>
 
 interface UsageLog {
@@ -117,13 +123,17 @@ export function createUsage({ store, source, upkeep, seams, log }: UsageDeps): U
     if (isCaughtUp) writtenAt = now()
   }
 
-  /** @returns whether nothing is left */
+  // While tokens are minted there is always more. What comes in the meantime waits for the next time, or each of a few
+  // records would be a transaction of its own.
   async function write(from: UsageSource): Promise<boolean> {
     for (;;) {
       const startedAt = monotonic()
-      const batch = await from.next()
-      if (batch === undefined) return true
-      from.settle(await store.usage.add(batch))
+      const next = await from.next()
+      if (next === undefined) return true
+      const { batch, isAll } = next
+      const counted = await store.usage.add(batch)
+      from.settle(counted)
+      if (isAll && counted === batch.upTo) return true
       // A process that ends writes what is new of its own, and leaves what would take long.
       if (isEnding && (from !== source || !isCaughtUp)) return false
       // Of a long backlog: tokens have the processor for as long as each batch had it.

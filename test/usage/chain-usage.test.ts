@@ -64,6 +64,27 @@ describe('usage of a journal', () => {
     assert.deepEqual(await countsIn(store), { issued: 8, rate_limited: 130 })
   })
 
+  it('leaves what comes while it writes for the next time', async (t) => {
+    const { open, store, countingOf, isWhole } = await setup(t)
+    const journal = await open()
+    const usage = countingOf(journal)
+    const { add } = store.usage
+    store.usage.add = async (batch) => {
+      await issue(journal, 2)
+      return await add(batch)
+    }
+    await issue(journal, 1)
+    for (const batches of [1, 2]) {
+      await usage.flush()
+      assert.equal(store.added.length, batches)
+      assert.equal(usage.standing().waiting, 2)
+    }
+    store.usage.add = add
+    await usage.flush()
+    assert.equal(usage.standing().waiting, 0)
+    await isWhole()
+  })
+
   it('needs no write for records that count nothing', async (t) => {
     const { open, store, countingOf } = await setup(t)
     const journal = await open()
@@ -292,8 +313,8 @@ describe('usage of a journal', () => {
     })
     const pass = () =>
       others(async (source) => {
-        for (let batch = await source.next(); batch; batch = await source.next()) {
-          source.settle(await store.usage.add(batch))
+        for (let next = await source.next(); next; next = await source.next()) {
+          source.settle(await store.usage.add(next.batch))
         }
         return true
       })
