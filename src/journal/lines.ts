@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { ChainFile } from './folder.ts'
@@ -45,11 +45,14 @@ export async function* readLines(file: Readably, from = 0): AsyncGenerator<FileL
 /**
  * Reads a file in blocks that end where a line ends, except for a last line that has no end, and for one that is longer
  * than any line.
+ *
+ * @param into what a file that is not packed is read into, over and over: a block is valid until the next one is asked
+ *   for. Without it every block has memory of its own, which the collector has to take away
  */
-export async function* readBlocks(file: Readably, from = 0): AsyncGenerator<Buffer> {
+export async function* readBlocks(file: Readably, from = 0, into?: Buffer): AsyncGenerator<Buffer> {
   let begun: Buffer[] = []
   let begunBytes = 0
-  for await (const chunk of readChunks(file, from)) {
+  for await (const chunk of readChunks(file, from, into)) {
     const end = chunk.lastIndexOf(NEWLINE) + 1
     if (end > 0) {
       const whole = chunk.subarray(0, end)
@@ -58,7 +61,7 @@ export async function* readBlocks(file: Readably, from = 0): AsyncGenerator<Buff
       begunBytes = 0
     }
     if (end === chunk.length) continue
-    begun.push(chunk.subarray(end))
+    begun.push(into === undefined ? chunk.subarray(end) : Buffer.from(chunk.subarray(end)))
     begunBytes += chunk.length - end
     if (begunBytes <= LONGEST_LINE_BYTES) continue
     yield Buffer.concat(begun)
@@ -68,8 +71,12 @@ export async function* readBlocks(file: Readably, from = 0): AsyncGenerator<Buff
   if (begunBytes > 0) yield Buffer.concat(begun)
 }
 
-async function* readChunks({ path, packed }: Readably, from: number): AsyncGenerator<Buffer> {
-  const found = await find(path, packed)
+async function* readChunks(
+  { path, packed }: Readably,
+  from: number,
+  into: Buffer | undefined,
+): AsyncGenerator<Buffer> {
+  const found = await find(path, packed, into)
   // What is packed has no place to begin at but its beginning.
   let skip = found.packed ? from : 0
   const chunks: AsyncIterable<Buffer> = found.stream(found.packed ? 0 : from)
@@ -80,15 +87,30 @@ async function* readChunks({ path, packed }: Readably, from: number): AsyncGener
   }
 }
 
-async function find(path: string, packed: boolean) {
+async function find(path: string, packed: boolean, into: Buffer | undefined) {
   try {
     const handle = await open(path)
+    if (into !== undefined && !packed)
+      return { packed, stream: (start: number) => readInto(into, handle, start) }
     return { packed, stream: (start: number) => unpacked(handle.createReadStream(options(start)), packed) }
   } catch (error) {
     // It may have been packed since it was found.
     if (packed || !(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
     const handle = await open(`${path}.gz`)
     return { packed: true, stream: () => unpacked(handle.createReadStream(options(0)), true) }
+  }
+}
+
+async function* readInto(into: Buffer, handle: FileHandle, start: number): AsyncGenerator<Buffer> {
+  try {
+    for (let position = start; ; ) {
+      const { bytesRead } = await handle.read(into, 0, into.length, position)
+      if (bytesRead === 0) return
+      position += bytesRead
+      yield into.subarray(0, bytesRead)
+    }
+  } finally {
+    await handle.close()
   }
 }
 

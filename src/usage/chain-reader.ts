@@ -12,6 +12,9 @@ const MOST_BYTES = 33_554_432
 /** Cut from one way through a file: what is packed has no place to begin at but its beginning. */
 const MOST_PIECES = 16
 
+/** What is read from a file at once. */
+const BLOCK_BYTES = 65_536
+
 /** Read in one go: about a millisecond, and tokens come in between. */
 const LINES_AT_ONCE = 100
 
@@ -50,6 +53,7 @@ interface Place {
 
 export function createChainReader({ folder, instance, digest }: ChainReaderDeps): ChainReader {
   const readRecord = createRecordReader()
+  const into = Buffer.allocUnsafeSlow(BLOCK_BYTES)
   /** Read ahead of what the caller has. */
   let ready: Piece[] = []
   let given = 0
@@ -109,7 +113,7 @@ export function createChainReader({ folder, instance, digest }: ChainReaderDeps)
     budget: { bytes: number },
   ): Promise<boolean> {
     try {
-      for await (const block of readBlocks(file, from.bytes)) {
+      for await (const block of readBlocks(file, from.bytes, into)) {
         for (let begin = 0, lines = 1; begin < block.length; lines += 1) {
           const end = block.indexOf(NEWLINE, begin)
           if (end === -1) return true
