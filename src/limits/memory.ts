@@ -23,8 +23,8 @@ export interface SlidingWindow {
 
 /** A limiter of one process. It begins at zero when the process does. */
 export function createMemoryLimiter({ monotonic }: Pick<Seams, 'monotonic'>): Limiter {
-  // By policy and length. How many a window allows is no part of it, so that a changed limit forgets nothing.
-  const windows = new Map<string, SlidingWindow>()
+  // By policy and length in seconds. How many a window allows is no part of it, so that a changed limit forgets nothing.
+  const windows = { subject: new Map<number, SlidingWindow>(), key: new Map<number, SlidingWindow>() }
 
   return { take }
 
@@ -43,11 +43,11 @@ export function createMemoryLimiter({ monotonic }: Pick<Seams, 'monotonic'>): Li
   }
 
   function windowOf({ policy, limit }: Count): SlidingWindow {
-    const name = `${policy}/${limit.windowSeconds}`
-    const known = windows.get(name)
+    const ofPolicy = windows[policy]
+    const known = ofPolicy.get(limit.windowSeconds)
     if (known !== undefined) return known
     const made = createWindow(policy, limit)
-    windows.set(name, made)
+    ofPolicy.set(limit.windowSeconds, made)
     return made
   }
 }
