@@ -3,8 +3,8 @@ import { median } from './table.ts'
 
 /** So many that one which waits for an answer keeps few others from asking. */
 const CONNECTIONS = 256
-const RUNS = 3
-const SECONDS = 4
+const RUNS = 5
+const SECONDS = 6
 
 /** How long answers take where a server has twice the room that it needs. */
 export interface Calm {

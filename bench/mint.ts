@@ -9,7 +9,7 @@ import { atHalf, type Calm } from './half-load.ts'
 import { loadProgram, WrongAnswer } from './load.ts'
 import { installPeers } from './peers.ts'
 import { judgementOf, linesOf, writeResults } from './results.ts'
-import { alternate, type Side } from './rounds.ts'
+import { alternate, BRIEF, type Side } from './rounds.ts'
 import { printLine } from './table.ts'
 
 const { values: options } = parseArgs({
@@ -60,14 +60,14 @@ try {
 async function bench(): Promise<void> {
   const wanted = await namesToMeasure()
   const sides = await startAll(wanted, arena)
-  await alternate([...sides.values()], rounds)
+  await alternate([...sides.values()], rounds, quick ? BRIEF : undefined)
   for (const line of linesOf(sides)) printLine(line)
   if (quick) return
   const calm = await calmOf(sides)
   const judgement = judgementOf(sides, calm)
   for (const { promise, found, isKept } of judgement)
-    printLine([`${promise}: ${isKept ? 'kept' : 'missed'}, ${found}`])
-  if (judgement.some(({ isKept }) => !isKept)) process.exitCode = 1
+    printLine([`${promise}: ${isKept === undefined ? '' : isKept ? 'kept, ' : 'missed, '}${found}`])
+  if (judgement.some(({ isKept }) => isKept === false)) process.exitCode = 1
   if (options.only === undefined) await writeResults(sides, judgement, { ...arena, rounds })
 }
 
@@ -85,7 +85,7 @@ async function namesToMeasure(): Promise<readonly Name[]> {
 
 async function calmOf(sides: ReadonlyMap<Name, Side>): Promise<Calm[]> {
   const found: Calm[] = []
-  for (const name of ['hs256', 'eddsa'] as const) {
+  for (const name of ['fastify', 'hs256', 'eddsa'] as const) {
     const side = sides.get(name)
     if (side !== undefined) found.push(await atHalf(side))
   }

@@ -16,7 +16,8 @@ type Sides = ReadonlyMap<Name, Side>
 export interface Judgement {
   readonly promise: string
   readonly found: string
-  readonly isKept: boolean
+  /** `undefined` for what nothing was promised about: it is there to compare with. */
+  readonly isKept: boolean | undefined
 }
 
 const HEAD = ['', 'answers/s', '× Fastify', 'processor µs', '× Fastify', 'p50 ms', 'p99 ms'] as const
@@ -62,11 +63,14 @@ export function judgementOf(sides: Sides, calm: readonly Calm[]): Judgement[] {
         isKept: median(found) >= least,
       }
     }),
-    ...calm.map(({ name, rate, p50Ms, p99Ms }) => ({
-      promise: `${name}: p99 at half of its highest load at most ${MOST_P99_MS} ms`,
-      found: `${p99Ms.toFixed(2)} ms, p50 ${p50Ms.toFixed(2)} ms, at ${rate.toFixed()} answers/s`,
-      isKept: p99Ms <= MOST_P99_MS,
-    })),
+    ...calm.map(({ name, rate, p50Ms, p99Ms }) => {
+      const isLimit = name === NAMES.fastify
+      return {
+        promise: `${name}: p99 at half of its highest load${isLimit ? '' : ` at most ${MOST_P99_MS} ms`}`,
+        found: `${p99Ms.toFixed(2)} ms, p50 ${p50Ms.toFixed(2)} ms, at ${rate.toFixed()} answers/s`,
+        isKept: isLimit ? undefined : p99Ms <= MOST_P99_MS,
+      }
+    }),
   ]
 }
 
@@ -95,9 +99,13 @@ ${markdown([head, ...lines])}
 
 ## What was to be reached
 
-${markdown([['', 'found', ''], ...judgement.map((one) => [one.promise, one.found, one.isKept ? 'kept' : '**missed**'])])}
+${markdown([['', 'found', ''], ...judgement.map((one) => [one.promise, one.found, verdictOf(one)])])}
 `
   await writeFile(join(import.meta.dirname, 'results.md'), text)
+}
+
+function verdictOf({ isKept }: Judgement): string {
+  return isKept === undefined ? '' : isKept ? 'kept' : '**missed**'
 }
 
 function markdown([head = [], ...lines]: readonly (readonly string[])[]): string {

@@ -23,9 +23,17 @@ export interface Measured {
   readonly p99Ms: number
 }
 
-/** As many answers until a server's code is compiled: the first ones take several times as long. */
-const WARM_AFTER_ANSWERS = 20_000
-const WARM_WITHIN_ROUNDS = 4
+/** What a server answers before anything is counted. */
+export interface WarmUp {
+  readonly answers: number
+  /** It ends after as many rounds, whatever was answered. */
+  readonly rounds: number
+}
+
+/** As many answers until a server's code is compiled for good: the first 20,000 take up to half as long again. */
+const THOROUGH: WarmUp = { answers: 60_000, rounds: 8 }
+/** For whoever has no time. */
+export const BRIEF: WarmUp = { answers: 20_000, rounds: 3 }
 
 /**
  * Asks one after another, and in the other order in the next round, so that whatever else the machine does meets all.
@@ -33,8 +41,8 @@ const WARM_WITHIN_ROUNDS = 4
  *
  * @throws WrongAnswer
  */
-export async function alternate(sides: readonly Side[], rounds: number): Promise<void> {
-  for (const side of sides) await warmUp(side)
+export async function alternate(sides: readonly Side[], rounds: number, warmUp = THOROUGH): Promise<void> {
+  for (const side of sides) await warm(side, warmUp)
   for (let round = 1; round <= rounds; round += 1) {
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
       side.rounds.push(await measure(side, side.checksAll))
@@ -42,10 +50,10 @@ export async function alternate(sides: readonly Side[], rounds: number): Promise
   }
 }
 
-async function warmUp(side: Side): Promise<void> {
-  let answers = 0
-  for (let round = 0; round < WARM_WITHIN_ROUNDS && answers < WARM_AFTER_ANSWERS; round += 1) {
-    answers += (await measure(side, true)).rate * side.load.seconds
+async function warm(side: Side, { answers, rounds }: WarmUp): Promise<void> {
+  let answered = 0
+  for (let round = 0; round < rounds && answered < answers; round += 1) {
+    answered += (await measure(side, true)).rate * side.load.seconds
   }
 }
 
