@@ -214,7 +214,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
   'node-http.ts': { rooms: [], packages: [] },
   'seams.ts': { rooms: [], packages: ['node:crypto'] },
   'actors.ts': { rooms: ['domain'], packages: ['node:async_hooks'] },
-  'spare-memory.ts': { rooms: [], packages: ['node:inspector/promises'] },
+  'spare-memory.ts': { rooms: [], packages: ['node:async_hooks', 'node:inspector/promises'] },
   'config.ts': {
     rooms: ['config-files.ts', 'config-values.ts', 'domain'],
     packages: ['node:net', 'zod'],
