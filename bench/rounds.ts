@@ -30,7 +30,7 @@ export interface WarmUp {
   readonly rounds: number
 }
 
-/** As many answers until a server's code is compiled for good: the first 20,000 take up to half as long again. */
+/** As many answers until a server's code is compiled: in its first two seconds one takes up to twice as long. */
 const THOROUGH: WarmUp = { answers: 60_000, rounds: 8 }
 /** For whoever has no time. */
 export const BRIEF: WarmUp = { answers: 20_000, rounds: 3 }

@@ -250,8 +250,7 @@ function tooMany(_request: unknown, { ttl }: { ttl: number }): JetonError {
 function hostFault({ raw }: FastifyRequest): JetonError | undefined {
   let hosts = 0
   for (let index = 0; index < raw.rawHeaders.length; index += 2) {
-    const name = raw.rawHeaders[index]
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1
+    if (raw.rawHeaders[index]?.toLowerCase() === 'host') hosts += 1
   }
   if (hosts === 1 || (hosts === 0 && raw.httpVersion === '1.0')) return undefined
   return new JetonError('request_malformed', 'A request names one host in its Host header.')

@@ -54,12 +54,14 @@ export async function* readBlocks(file: Readably, from = 0, into?: Buffer): Asyn
   let begunBytes = 0
   for await (const chunk of readChunks(file, from, into)) {
     const end = chunk.lastIndexOf(NEWLINE) + 1
-    if (end > 0) {
-      const whole = chunk.subarray(0, end)
-      yield begun.length === 0 ? whole : Buffer.concat([...begun, whole])
+    // A line that began in an earlier chunk is a block of its own, so that nothing but that line is copied.
+    const begin = end > 0 && begun.length > 0 ? chunk.indexOf(NEWLINE) + 1 : 0
+    if (begin > 0) {
+      yield Buffer.concat([...begun, chunk.subarray(0, begin)])
       begun = []
       begunBytes = 0
     }
+    if (end > begin) yield chunk.subarray(begin, end)
     if (end === chunk.length) continue
     begun.push(into === undefined ? chunk.subarray(end) : Buffer.from(chunk.subarray(end)))
     begunBytes += chunk.length - end

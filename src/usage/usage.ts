@@ -31,7 +31,7 @@ export interface UsageSource {
 /** How the writing of usage stands. */
 export interface UsageStanding {
   readonly waiting: number
-  /** When it was last known that nothing waits any more, in unix milliseconds. */
+  /** When all was last written that there was when it was read, in unix milliseconds. */
   readonly writtenAt: number | undefined
 }
 

@@ -64,6 +64,20 @@ describe('usage of a journal', () => {
     assert.deepEqual(await countsIn(store), { issued: 8, rate_limited: 130 })
   })
 
+  it('counts lines that lie across the ends of what is read at once', async (t) => {
+    const { folder, open, store, countingOf, isWhole } = await setup(t)
+    const journal = await open()
+    const usage = countingOf(journal)
+    for (const tokens of [300, 700]) {
+      await issue(journal, tokens)
+      await usage.flush()
+    }
+    const [file = ''] = filesIn(folder)
+    assert.ok(readFileSync(file).length > 4 * 65_536)
+    assert.deepEqual(await countsIn(store), { issued: 1_000 })
+    await isWhole()
+  })
+
   it('leaves what comes while it writes for the next time', async (t) => {
     const { open, store, countingOf, isWhole } = await setup(t)
     const journal = await open()

@@ -1,0 +1,107 @@
+// How long a record takes until it is safe, at a steady rate and with nothing else in the process: `npm run
+// bench:journal-alone -- [--folder F] [--rate N]`. docs/journal.md tells of the results.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setInterval as every } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { type Disk, systemDisk } from '../src/journal/disk.ts'
+import { openFileJournal } from '../src/journal/file-journal.ts'
+import type { Issuance, Journal } from '../src/journal/journal.ts'
+import { systemSeams } from '../src/seams.ts'
+import { holdIfFree } from '../src/store/hold.ts'
+import { printLine } from './table.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    folder: { type: 'string', default: tmpdir() },
+    rate: { type: 'string', default: '5000' },
+    seconds: { type: 'string', default: '20' },
+  },
+})
+const rate = Number(options.rate)
+const total = rate * Number(options.seconds)
+/** The first tenth is for the compiler. */
+const warmUp = total / 10
+
+const syncs: number[] = []
+const records: number[] = []
+const folder = await mkdtemp(join(options.folder, 'jeton-bench-'))
+try {
+  const journal = await openFileJournal({
+    folder,
+    keepDays: 1,
+    takeHold: holdIfFree,
+    seams: systemSeams,
+    log: { info() {}, error: (fields) => process.stderr.write(`${JSON.stringify(fields)}\n`) },
+    disk: timed(systemDisk),
+  })
+  await Promise.all(await appendAtRate(journal))
+  await journal.close()
+  printLine([`${rate} records a second`, 'median', '99th percentile'])
+  for (const [what, times] of [
+    ['a sync, ms', syncs],
+    ['a record is safe after, ms', records.slice(warmUp)],
+  ] as const) {
+    printLine([what, percentile(times, 0.5), percentile(times, 0.99)])
+  }
+} finally {
+  await rm(folder, { recursive: true })
+}
+
+async function appendAtRate(journal: Journal): Promise<Promise<void>[]> {
+  const waiting: Promise<void>[] = []
+  const from = performance.now()
+  for await (const _ of every(1)) {
+    const due = Math.min(total, Math.floor(((performance.now() - from) * rate) / 1000))
+    while (waiting.length < due) waiting.push(append(journal, waiting.length))
+    if (due === total) break
+  }
+  return waiting
+}
+
+async function append(journal: Journal, index: number): Promise<void> {
+  const from = performance.now()
+  await journal.append(issuanceOf(index))
+  records.push(performance.now() - from)
+}
+
+function issuanceOf(index: number): Issuance {
+  return {
+    environmentId: 'env_bench',
+    keyId: 'key_bench',
+    format: 'user',
+    subject: `user-${index}`,
+    jti: `jti-of-22-characters-${index}`,
+    expiresAt: 1_900_000_000,
+    ttlSeconds: 3_600,
+    policy: {},
+    bytes: 420,
+    address: '127.0.0.1',
+    endUserAddress: undefined,
+    userAgent: 'bench',
+    requestId: `request-${index}`,
+  }
+}
+
+function timed(disk: Disk): Disk {
+  return {
+    ...disk,
+    async create(path) {
+      const file = await disk.create(path)
+      return {
+        ...file,
+        async sync() {
+          const from = performance.now()
+          await file.sync()
+          syncs.push(performance.now() - from)
+        },
+      }
+    },
+  }
+}
+
+function percentile(times: readonly number[], part: number): string {
+  const sorted = times.toSorted((a, b) => a - b)
+  return (sorted[Math.floor(sorted.length * part)] ?? Number.NaN).toFixed(2)
+}
