@@ -77,7 +77,6 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     try {
       const lines = linesOf(drafts)
       await writeAll(handle, lines.bytes)
-      await handle.sync()
       await disk.syncFolder(place.folder)
       const identity = await handle.identity()
       leftTorn = undefined
@@ -126,9 +125,8 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
   async function write(drafts: readonly Draft[]): Promise<void> {
     const file = await fileFor(now())
     const lines = linesOf(drafts)
-    await writeAll(file.handle, lines.bytes)
     // Side by side, so that the look at the file costs no time of its own.
-    await Promise.all([file.handle.sync(), checkPlace(file)])
+    await Promise.all([writeAll(file.handle, lines.bytes), checkPlace(file)])
     head = lines.head
     counted = { file: file.name, bytes: (counted?.bytes ?? 0) + lines.bytes.length }
   }

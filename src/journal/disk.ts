@@ -1,4 +1,4 @@
-import { stat } from 'node:fs'
+import { constants, stat } from 'node:fs'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
@@ -16,10 +16,12 @@ export interface Identity {
 
 /** A file that was begun here and that only grows. */
 export interface OpenFile {
-  /** Writes at its end, and says how many bytes of these it took. */
+  /**
+   * Writes at its end, comes back once that is on the disk, and says how many bytes of these it took.
+   *
+   * @throws Error when it is not known to be on the disk, of which a part may be in the file
+   */
   write(bytes: Uint8Array): Promise<number>
-  /** Comes back once everything written is on the disk (fdatasync). */
-  sync(): Promise<void>
   identity(): Promise<Identity>
   close(): Promise<void>
 }
@@ -39,13 +41,18 @@ export interface Disk {
   remove(path: string): Promise<void>
 }
 
+/**
+ * Each write waits for the disk by itself: POSIX promises the same of O_DSYNC as of an fdatasync behind every write
+ * (synchronized I/O data integrity completion), for one way through the thread pool instead of two.
+ */
+const APPEND_SYNCED = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_DSYNC
+
 /** The real one. Everything goes through Node's thread pool, so that the event loop never waits for the disk. */
 export const systemDisk: Disk = {
   async create(path) {
-    const handle = await open(path, 'ax', 0o600)
+    const handle = await open(path, APPEND_SYNCED, 0o600)
     return {
       write: async (bytes) => (await handle.write(bytes)).bytesWritten,
-      sync: () => handle.datasync(),
       identity: () => handle.stat(),
       close: () => handle.close(),
     }
