@@ -45,7 +45,8 @@ export interface Disk {
  * Each write waits for the disk by itself: POSIX promises the same of O_DSYNC as of an fdatasync behind every write
  * (synchronized I/O data integrity completion), for one way through the thread pool instead of two.
  */
-const APPEND_SYNCED = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_DSYNC
+const APPEND_SYNCED =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_DSYNC
 
 /** The real one. Everything goes through Node's thread pool, so that the event loop never waits for the disk. */
 export const systemDisk: Disk = {

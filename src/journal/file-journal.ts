@@ -52,7 +52,7 @@ interface Waiting extends Draft {
   readonly isAwaited: boolean
 }
 
-/** What is written and synced at once. All its requests wait for the same promise. */
+/** What is written at once. All its requests wait for the same promise. */
 interface Batch {
   readonly records: Waiting[]
   bytes: number
@@ -60,8 +60,8 @@ interface Batch {
 }
 
 /**
- * Records in files of this process's own, each record on the disk before its token leaves. Many requests share one write
- * and one sync. While the files cannot be written it refuses, and tries again by itself.
+ * Records in files of this process's own, each record on the disk before its token leaves. Many requests share one
+ * write. While the files cannot be written it refuses, and tries again by itself.
  */
 export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   const { folder, keepDays, takeHold, seams, log, onBatch, disk = systemDisk, rollBytes = ROLL_BYTES } = deps
@@ -182,8 +182,8 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     next.bytes += record.members.length
   }
 
-  // A sync that failed is never asked again: the system may have dropped what it could not write, and say yes the second
-  // time. What is not known to be safe is left behind with its file.
+  // A file on which a write failed is never asked again: the system may have dropped what it could not write, and say yes
+  // the second time. What is not known to be safe is left behind with its file.
   function fail(error: unknown): void {
     isOpen = false
     opening = 'recovery'

@@ -74,7 +74,7 @@ export interface JournalStanding {
 /** Records that were written at once and are safe now. */
 export interface WrittenBatch {
   readonly records: number
-  /** From the beginning of the write to the end of the sync. */
+  /** From the beginning of the write until the disk has it. */
   readonly seconds: number
 }
 
