@@ -16,7 +16,7 @@ import type { Witness } from './store/change-records.ts'
 import { holdShared } from './store/hold.ts'
 import { StoreError } from './store/migrate.ts'
 import { openSqlite } from './store/open-sqlite.ts'
-import { readPostgresRecords, readSqliteRecords } from './store/read-records.ts'
+import { readSqliteRecords } from './store/read-records.ts'
 import type { ChangeRecords, Store } from './store/store.ts'
 
 /** What the command line works with: the store and what changes it. */
@@ -186,6 +186,7 @@ export async function openChangeRecords(config: Config): Promise<ChangeRecords |
   const { databaseUrl } = config
   const explain = (error: unknown) => toStartError(error, config)
   if (databaseUrl === undefined) return await readSqliteRecords(databasePath(config), explain)
+  const { readPostgresRecords } = await import('./store/read-postgres-records.ts')
   return await readPostgresRecords(databaseUrl, explain)
 }
 

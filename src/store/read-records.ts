@@ -5,8 +5,6 @@ import type { Aspect, ChangeRecord } from '../domain/change-record.ts'
 import { kyselyOver } from './kysely-store.ts'
 import { hasTable, refuseNewer, StoreError } from './migrate.ts'
 import { readingDialect } from './open-sqlite.ts'
-import { atStart, dialectFor, SERVING } from './postgres-database.ts'
-import { readPostgresUrl } from './postgres-url.ts'
 import type { Schema } from './rows.ts'
 import { openForReading } from './sqlite-file.ts'
 import type { ChangeFound, ChangeQuestion, ChangeRecords, Unrecorded } from './store.ts'
@@ -23,10 +21,10 @@ const WRITTEN = {
 } as const
 
 /** What becomes of a StoreError that a look throws. */
-type Explain = (error: unknown) => unknown
+export type Explain = (error: unknown) => unknown
 
 /** Lets `work` read the database as it is then. */
-type Look = <T>(work: (db: Kysely<Schema>) => Promise<T>) => Promise<T>
+export type Look = <T>(work: (db: Kysely<Schema>) => Promise<T>) => Promise<T>
 
 /**
  * The records in an embedded database; `undefined` when there is none. The file is opened for each look: a restore may
@@ -55,31 +53,12 @@ export async function readSqliteRecords(path: string, explain: Explain): Promise
 }
 
 /**
- * The records in a PostgreSQL.
+ * The records in a database that is open.
  *
- * @throws what `explain` makes of a StoreError when it cannot be used; each look may throw it too
+ * @param close ends what `look` works with
+ * @throws StoreError when a newer program wrote it, or what `look` throws; each question may throw that too
  */
-export async function readPostgresRecords(url: string, explain: Explain): Promise<ChangeRecords> {
-  const address = readPostgresUrl(url)
-  const db = kyselyOver(dialectFor(address, SERVING))
-  const close = () => db.destroy()
-  try {
-    return await createChangeRecords(look, close)
-  } catch (error) {
-    await close()
-    throw error
-  }
-
-  async function look<T>(work: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
-    try {
-      return await atStart(address, () => work(db))
-    } catch (error) {
-      throw explain(error)
-    }
-  }
-}
-
-async function createChangeRecords(look: Look, close: () => Promise<void>): Promise<ChangeRecords> {
+export async function createChangeRecords(look: Look, close: () => Promise<void>): Promise<ChangeRecords> {
   await look(refuseNewer)
   return { find, after, last, unrecorded, close }
 

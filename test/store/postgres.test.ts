@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { Witness } from '../../src/store/change-records.ts'
 import { openPostgres } from '../../src/store/open-postgres.ts'
-import { readPostgresRecords } from '../../src/store/read-records.ts'
+import { readPostgresRecords } from '../../src/store/read-postgres-records.ts'
 import { usePostgres, withoutPostgres } from '../helpers/postgres.ts'
 import { alertContract } from './alert-contract.ts'
 import { storeContract } from './contract.ts'
