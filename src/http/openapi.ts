@@ -1,4 +1,5 @@
-import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import fastifySwagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import { type FastifyInstance, fastify, type RouteOptions } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -6,8 +7,28 @@ import { problemSchema } from './errors.ts'
 
 type Transform = typeof jsonSchemaTransform
 
-/** How the API is described: from the routes' own zod schemas, each with a call that works when it is pasted. */
-export function describeApi(publicUrl: string): FastifyDynamicSwaggerOptions {
+/** An OpenAPI document. */
+export type ApiDescription = ReturnType<FastifyInstance['swagger']>
+
+/**
+ * Describes routes, as an OpenAPI 3.1 document: from their own zod schemas, each with a call that works when it is pasted.
+ * Loaded when somebody asks, since most processes never are. The plugin that describes looks at the routes of an app while
+ * they are registered, so they are registered once more, in an app that does nothing else.
+ */
+export async function describeRoutes(
+  routes: readonly RouteOptions[],
+  publicUrl: string,
+): Promise<ApiDescription> {
+  const app = fastify({ exposeHeadRoutes: false })
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => JSON.stringify)
+  await app.register(fastifySwagger, descriptionOf(publicUrl))
+  for (const { method, url, schema = {} } of routes) app.route({ method, url, schema, handler: () => {} })
+  await app.ready()
+  return app.swagger()
+}
+
+function descriptionOf(publicUrl: string): FastifyDynamicSwaggerOptions {
   return {
     openapi: {
       openapi: '3.1.0',

@@ -1,13 +1,25 @@
 import { readFile } from 'node:fs/promises'
 import fastifyCors from '@fastify/cors'
-import fastifySwagger from '@fastify/swagger'
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  type RouteOptions,
+} from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Config } from '../../config.ts'
-import { describeApi } from '../openapi.ts'
+import type { ApiDescription } from '../openapi.ts'
+
+type DocumentationConfig = Pick<Config, 'corsOrigins' | 'publicUrl'>
 
 interface DocumentationOptions {
-  readonly config: Pick<Config, 'corsOrigins' | 'publicUrl'>
+  readonly config: DocumentationConfig
+}
+
+interface ReaderOptions extends DocumentationOptions {
+  /** The API's description; the first call makes it. */
+  readonly describe: () => Promise<ApiDescription>
 }
 
 const ERRORS_PAGE = new URL('../../../docs/errors.md', import.meta.url)
@@ -17,18 +29,30 @@ const ERRORS_PAGE = new URL('../../../docs/errors.md', import.meta.url)
  * routes that it describes.
  */
 export const documentation = fastifyPlugin(async (app: FastifyInstance, { config }: DocumentationOptions) => {
-  await app.register(fastifySwagger, describeApi(config.publicUrl))
+  const describe = describer(app, config)
   // Each under a prefix of its own: the CORS plugin answers every OPTIONS below the prefix that it stands in.
-  await app.register(description, { prefix: '/openapi.json', config })
-  await app.register(pages, { prefix: '/docs', config })
+  await app.register(description, { prefix: '/openapi.json', config, describe })
+  await app.register(pages, { prefix: '/docs', config, describe })
 })
 
-async function description(app: FastifyInstance, { config }: DocumentationOptions): Promise<void> {
-  await openToReaders(app, config)
-  app.get('', { schema: { hide: true } }, async () => app.swagger())
+function describer(app: FastifyInstance, { publicUrl }: DocumentationConfig): ReaderOptions['describe'] {
+  const routes: RouteOptions[] = []
+  app.addHook('onRoute', (route) => {
+    if (route.method !== 'HEAD') routes.push(route)
+  })
+  let description: Promise<ApiDescription> | undefined
+  return () => {
+    description ??= import('../openapi.ts').then(({ describeRoutes }) => describeRoutes(routes, publicUrl))
+    return description
+  }
 }
 
-async function pages(app: FastifyInstance, { config }: DocumentationOptions): Promise<void> {
+async function description(app: FastifyInstance, { config, describe }: ReaderOptions): Promise<void> {
+  await openToReaders(app, config)
+  app.get('', { schema: { hide: true } }, describe)
+}
+
+async function pages(app: FastifyInstance, { config, describe }: ReaderOptions): Promise<void> {
   const errorsPage = await readFile(ERRORS_PAGE, 'utf8')
   await openToReaders(app, config)
   let page: Promise<FastifyInstance> | undefined
@@ -37,7 +61,7 @@ async function pages(app: FastifyInstance, { config }: DocumentationOptions): Pr
     reply.type('text/plain; charset=utf-8').send(errorsPage),
   )
   app.get('/*', { schema: { hide: true } }, async (request, reply) => {
-    page ??= openPage(app.swagger)
+    page ??= describe().then(openPage)
     return await handOn(await page, request, reply)
   })
 }
@@ -46,11 +70,11 @@ async function pages(app: FastifyInstance, { config }: DocumentationOptions): Pr
  * The page, as an app of its own that does not listen: most processes are never asked for it, and with what it loads it
  * takes 4 MB.
  */
-async function openPage(describe: FastifyInstance['swagger']): Promise<FastifyInstance> {
+async function openPage(description: ApiDescription): Promise<FastifyInstance> {
   const { default: fastifySwaggerUi } = await import('@fastify/swagger-ui')
   const page = fastify({ routerOptions: { ignoreDuplicateSlashes: true } })
   // The page asks for the plugin that describes; what it is to show is described already.
-  const described = fastifyPlugin(async (app) => void app.decorate('swagger', describe), {
+  const described = fastifyPlugin(async (app) => void app.decorate('swagger', () => description), {
     name: '@fastify/swagger',
   })
   await page.register(described)
@@ -108,10 +132,7 @@ function pick<Value>(
   return picked
 }
 
-async function openToReaders(
-  app: FastifyInstance,
-  { corsOrigins }: DocumentationOptions['config'],
-): Promise<void> {
+async function openToReaders(app: FastifyInstance, { corsOrigins }: DocumentationConfig): Promise<void> {
   app.addHook('onRequest', app.rateLimit())
   if (corsOrigins.length > 0) await app.register(fastifyCors, { origin: [...corsOrigins], methods: ['GET'] })
 }
