@@ -20,6 +20,7 @@ export const NAMES = {
   noJournal: '… HS256 without journal',
   noLimits: '… HS256 without limits',
   noLog: '… HS256 without log',
+  noMetrics: '… HS256 without metrics',
   least: '… HS256 without all of these',
   leastEddsa: '… EdDSA without all of these',
 } as const
@@ -32,10 +33,11 @@ export const PEERS: ReadonlySet<Name> = new Set(['express', 'oidc'])
 const OFF = {
   noJournal: { JOURNAL: 'off' },
   noLimits: { OFF: 'limits' },
+  noMetrics: { OFF: 'metrics' },
   // A log that says nothing does not say that the server listens, so another program does.
   noLog: { LOG_LEVEL: 'silent', OFF: '' },
-  least: { JOURNAL: 'off', LOG_LEVEL: 'silent', OFF: 'limits' },
-  leastEddsa: { JOURNAL: 'off', LOG_LEVEL: 'silent', OFF: 'limits' },
+  least: { JOURNAL: 'off', LOG_LEVEL: 'silent', OFF: 'limits metrics' },
+  leastEddsa: { JOURNAL: 'off', LOG_LEVEL: 'silent', OFF: 'limits metrics' },
 } as const
 
 export interface Arena {

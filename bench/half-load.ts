@@ -3,8 +3,9 @@ import { median } from './table.ts'
 
 /** So many that one which waits for an answer keeps few others from asking. */
 const CONNECTIONS = 256
-const RUNS = 5
-const SECONDS = 6
+const RUNS = 3
+/** So long that the connections, which are all opened in the first moment, are far fewer than a hundredth of the answers. */
+const SECONDS = 20
 
 /** How long answers take where a server has twice the room that it needs. */
 export interface Calm {

@@ -34,6 +34,7 @@ const ALL: readonly Name[] = [
   'noJournal',
   'noLimits',
   'noLog',
+  'noMetrics',
   'least',
   'leastEddsa',
 ]
@@ -85,7 +86,7 @@ async function namesToMeasure(): Promise<readonly Name[]> {
 
 async function calmOf(sides: ReadonlyMap<Name, Side>): Promise<Calm[]> {
   const found: Calm[] = []
-  for (const name of ['fastify', 'hs256', 'eddsa'] as const) {
+  for (const name of ['fastify', 'hs256', 'eddsa', 'noJournal'] as const) {
     const side = sides.get(name)
     if (side !== undefined) found.push(await atHalf(side))
   }

@@ -5,10 +5,15 @@ import { buildApp } from '../../src/http/app.ts'
 import { openInstallation } from '../../src/installation.ts'
 import { createLog, openLogStream } from '../../src/log.ts'
 import { createLogLevels } from '../../src/log-level.ts'
+import { Counter, Histogram } from '../../src/metrics/prom-client.ts'
 import { createMint } from '../../src/mint/mint.ts'
 import { systemSeams } from '../../src/seams.ts'
 
 const off = (process.env.OFF ?? '').split(' ')
+if (off.includes('metrics')) {
+  Counter.prototype.inc = () => undefined
+  Histogram.prototype.observe = () => undefined
+}
 const config = readConfig()
 const { host, port, publicUrl } = config
 const stream = openLogStream()
