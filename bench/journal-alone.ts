@@ -25,6 +25,7 @@ const total = rate * Number(options.seconds)
 const warmUp = total / 10
 
 const writes: number[] = []
+let isWarm = false
 // Made beforehand, and no promise is kept: what the bench itself leaves to the collector would be measured too.
 const records = new Float64Array(total)
 const folder = await mkdtemp(join(options.folder, 'jeton-bench-'))
@@ -57,16 +58,17 @@ async function appendAtRate(journal: Journal): Promise<void> {
   const from = performance.now()
   for await (const _ of every(1)) {
     const due = Math.min(total, Math.floor(((performance.now() - from) * rate) / 1000))
-    for (; count < due; count += 1) last = append(journal, count)
+    isWarm = count >= warmUp
+    for (; count < due; count += 1) last = append(journal, count, from + (count * 1000) / rate)
     if (due === total) break
   }
   await last
 }
 
-async function append(journal: Journal, index: number): Promise<void> {
-  const from = performance.now()
+/** @param dueAt what its time counts from: the moment at which it would have come in a program that never stands still */
+async function append(journal: Journal, index: number, dueAt: number): Promise<void> {
   await journal.append(issuanceOf(index))
-  records[index] = performance.now() - from
+  records[index] = performance.now() - dueAt
 }
 
 function issuanceOf(index: number): Issuance {
@@ -97,7 +99,7 @@ function timed(disk: Disk): Disk {
         async write(bytes) {
           const from = performance.now()
           const taken = await file.write(bytes)
-          writes.push(performance.now() - from)
+          if (isWarm) writes.push(performance.now() - from)
           return taken
         },
       }

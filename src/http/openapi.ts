@@ -7,8 +7,8 @@ import { problemSchema } from './errors.ts'
 
 type Transform = typeof jsonSchemaTransform
 
-/** An OpenAPI document. */
-export type ApiDescription = ReturnType<FastifyInstance['swagger']>
+/** Gives the OpenAPI document, as an object or as YAML. */
+export type ApiDescription = FastifyInstance['swagger']
 
 /**
  * Describes routes, as an OpenAPI 3.1 document: from their own zod schemas, each with a call that works when it is pasted.
@@ -25,7 +25,7 @@ export async function describeRoutes(
   await app.register(fastifySwagger, descriptionOf(publicUrl))
   for (const { method, url, schema = {} } of routes) app.route({ method, url, schema, handler: () => {} })
   await app.ready()
-  return app.swagger()
+  return app.swagger
 }
 
 function descriptionOf(publicUrl: string): FastifyDynamicSwaggerOptions {

@@ -1,5 +1,5 @@
 import { constants, stat } from 'node:fs'
-import { mkdir, open, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -41,23 +41,12 @@ export interface Disk {
   remove(path: string): Promise<void>
 }
 
-/**
- * Each write waits for the disk by itself: POSIX promises the same of O_DSYNC as of an fdatasync behind every write
- * (synchronized I/O data integrity completion), for one way through the thread pool instead of two.
- */
-const APPEND_SYNCED =
-  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_DSYNC
+const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_DSYNC } = constants
+const BEGIN = O_WRONLY | O_CREAT | O_EXCL | O_APPEND
 
 /** The real one. Everything goes through Node's thread pool, so that the event loop never waits for the disk. */
 export const systemDisk: Disk = {
-  async create(path) {
-    const handle = await open(path, APPEND_SYNCED, 0o600)
-    return {
-      write: async (bytes) => (await handle.write(bytes)).bytesWritten,
-      identity: () => handle.stat(),
-      close: () => handle.close(),
-    }
-  },
+  create: process.platform === 'linux' ? createThrough : createSynced,
   identity: (path) => statusOf(path),
   async makeFolder(path) {
     try {
@@ -71,6 +60,31 @@ export const systemDisk: Disk = {
   syncFolder: syncPath,
   syncFile: (path) => syncPath(path),
   remove: (path) => rm(path, { force: true }),
+}
+
+/**
+ * Begins a file whose writes wait for the disk by themselves: Linux promises the same of O_DSYNC as of an fdatasync behind
+ * every write (open(2), after POSIX's synchronized I/O data integrity completion), for one way through the thread pool
+ * instead of two.
+ */
+async function createThrough(path: string): Promise<OpenFile> {
+  const handle = await open(path, BEGIN | O_DSYNC, 0o600)
+  return fileOf(handle, async (bytes) => (await handle.write(bytes)).bytesWritten)
+}
+
+/** The same where O_DSYNC promises less, as on macOS, or is not there. */
+export async function createSynced(path: string): Promise<OpenFile> {
+  const handle = await open(path, BEGIN, 0o600)
+  return fileOf(handle, async (bytes) => {
+    const { bytesWritten } = await handle.write(bytes)
+    await handle.datasync()
+    return bytesWritten
+  })
+}
+
+// A FileHandle and no bare descriptor: its close waits for what is still being written.
+function fileOf(handle: FileHandle, write: OpenFile['write']): OpenFile {
+  return { write, identity: () => handle.stat(), close: () => handle.close() }
 }
 
 /** Comes back once the names in a folder, or what a file holds, are on the disk. */

@@ -17,7 +17,7 @@ export function registerUsageMetrics(registry: Registry, { usage }: UsageMetrics
   })
   const writtenAt = new Gauge({
     name: 'jeton_usage_written_timestamp_seconds',
-    help: 'When all of it was last known to be there; 0 before the first time.',
+    help: 'When all of it was last there that there was when it was read; 0 before the first time.',
     registers,
   })
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type ChainFile, listFiles } from '../journal/folder.ts'
 import { NEWLINE, readBlocks, readLines } from '../journal/lines.ts'
+import type { Pace } from './pace.ts'
 import { createRecordReader } from './read-record.ts'
 import { createTally, type Digest, type Tally } from './tally.ts'
 
@@ -12,18 +12,16 @@ const MOST_BYTES = 33_554_432
 /** Cut from one way through a file: what is packed has no place to begin at but its beginning. */
 const MOST_PIECES = 16
 
-/** What is read from a file at once. */
-const BLOCK_BYTES = 65_536
-
-/** Read in one go, which takes a quarter of a millisecond or so, and rested in between: it is never what a token waits for. */
-const LINES_AT_ONCE = 50
-const REST_MS = 1
+/** What is read from a file at once: more than comes in one turn of a busy event loop. */
+const BLOCK_BYTES = 262_144
 
 interface ChainReaderDeps {
   /** Where all chains lie. */
   readonly folder: string
   readonly instance: string
   readonly digest: Digest
+  /** Of the reading, which must not be in the way of tokens. */
+  readonly pace: Pace
 }
 
 /** Counts a chain's records from its files, each once. Its calls must not overlap. */
@@ -52,7 +50,7 @@ interface Place {
   bytes: number
 }
 
-export function createChainReader({ folder, instance, digest }: ChainReaderDeps): ChainReader {
+export function createChainReader({ folder, instance, digest, pace }: ChainReaderDeps): ChainReader {
   const readRecord = createRecordReader()
   const into = Buffer.allocUnsafeSlow(BLOCK_BYTES)
   /** Read ahead of what the caller has. */
@@ -115,7 +113,8 @@ export function createChainReader({ folder, instance, digest }: ChainReaderDeps)
   ): Promise<boolean> {
     try {
       for await (const block of readBlocks(file, from.bytes, into)) {
-        for (let begin = 0, lines = 1; begin < block.length; lines += 1) {
+        pace.resume()
+        for (let begin = 0; begin < block.length; ) {
           const end = block.indexOf(NEWLINE, begin)
           if (end === -1) return true
           if (!count(block.toString('utf8', begin, end), limit)) return true
@@ -124,7 +123,8 @@ export function createChainReader({ folder, instance, digest }: ChainReaderDeps)
           begin = end + 1
           if (tally.size() >= MOST_KINDS) cut()
           if (ready.length >= MOST_PIECES || budget.bytes <= 0) return false
-          if (lines % LINES_AT_ONCE === 0) await sleep(REST_MS)
+          const rest = pace.step()
+          if (rest !== undefined) await rest
         }
       }
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { Store, UsageBatch } from '../store/store.ts'
 import { createChainReader } from './chain-reader.ts'
+import type { Pace } from './pace.ts'
 import type { Digest } from './tally.ts'
 import type { NextUsage, UsageSource } from './usage.ts'
 
@@ -16,6 +17,7 @@ interface ChainUsageDeps {
   readonly standing: () => ChainStanding | undefined
   readonly store: Pick<Store, 'usage'>
   readonly digest: Digest
+  readonly pace: Pace
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -35,10 +37,11 @@ const MINUTE_MS = 60_000
  * says, whatever became of the process, the database or a commit in between, and a database that is away costs no memory.
  */
 export function createChainUsage(deps: ChainUsageDeps): UsageSource {
-  const { folder, standing, store, digest, now } = deps
+  const { folder, standing, store, digest, pace, now } = deps
   let counting: Counting | undefined
   let pending: UsageBatch | undefined
   return {
+    isKept: true,
     async next() {
       if (pending !== undefined) return { batch: pending, isAll: false }
       const next = await read()
@@ -79,7 +82,7 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
 
   async function begin(instance: string): Promise<Counting> {
     const counted = await store.usage.countedUpTo(instance)
-    const reader = createChainReader({ folder, instance, digest })
+    const reader = createChainReader({ folder, instance, digest, pace })
     reader.goTo(counted)
     return { instance, reader, counted }
   }

@@ -35,6 +35,7 @@ export function createLiveUsage(deps: LiveUsageDeps): LiveUsage {
   let written = 0
   let left = 0
   return {
+    isKept: false,
     async next() {
       if (pending !== undefined) return { batch: pending.batch, isAll: false }
       if (tally.size() === 0) return undefined

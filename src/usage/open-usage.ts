@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts'
 import { createChainUsage } from './chain-usage.ts'
 import { createLiveUsage, LIVE_PREFIX } from './live-usage.ts'
 import { createOtherChains } from './other-chains.ts'
+import { createPace } from './pace.ts'
 import { MINUTES_KEPT_DAYS } from './span.ts'
 import { digestWith } from './tally.ts'
 import { createUsage, type Usage } from './usage.ts'
@@ -47,9 +48,10 @@ export function openUsage(deps: OpenUsageDeps): { readonly usage: Usage; readonl
     const found = journal.standing()
     return found && { instance: found.instance, upTo: found.head.n }
   }
-  const source = createChainUsage({ folder, standing, store, digest, now })
+  const pace = createPace(seams)
+  const source = createChainUsage({ folder, standing, store, digest, pace, now })
   const own = () => standing()?.instance
-  const countOthers = createOtherChains({ folder, own, takeHold, store, digest, now })
+  const countOthers = createOtherChains({ folder, own, takeHold, store, digest, pace, now })
   const usage = createUsage({
     store,
     source,
@@ -57,6 +59,7 @@ export function openUsage(deps: OpenUsageDeps): { readonly usage: Usage; readonl
       await countOthers(write)
       await forgetOld()
     },
+    hurry: pace.hurry,
     seams,
     log,
   })

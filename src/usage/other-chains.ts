@@ -5,6 +5,7 @@ import type { TakeHold } from '../journal/claim.ts'
 import { LOCK_NAME, listFiles, listInstances } from '../journal/folder.ts'
 import type { Store } from '../store/store.ts'
 import { createChainUsage } from './chain-usage.ts'
+import type { Pace } from './pace.ts'
 import type { Digest } from './tally.ts'
 import type { WriteSource } from './usage.ts'
 
@@ -19,6 +20,7 @@ interface OtherChainsDeps {
   readonly takeHold: TakeHold
   readonly store: Pick<Store, 'usage'>
   readonly digest: Digest
+  readonly pace: Pace
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -28,7 +30,7 @@ interface OtherChainsDeps {
  * processes may do so at once, since a batch that another one has added adds nothing.
  */
 export function createOtherChains(deps: OtherChainsDeps) {
-  const { folder, own, takeHold, store, digest, now } = deps
+  const { folder, own, takeHold, store, digest, pace, now } = deps
   /** By instance, what its newest file was like when all of it was counted. */
   const done = new Map<string, string>()
   return async (write: WriteSource): Promise<void> => {
@@ -39,7 +41,7 @@ export function createOtherChains(deps: OtherChainsDeps) {
       const upTo = await endOf(instance)
       if (upTo === undefined) continue
       const standing = () => ({ instance, upTo })
-      if (!(await write(createChainUsage({ folder, standing, store, digest, now })))) return
+      if (!(await write(createChainUsage({ folder, standing, store, digest, pace, now })))) return
       done.set(instance, state)
     }
   }

@@ -20,6 +20,8 @@ export interface NextUsage {
 
 /** Where counts come from: each batch goes on where the one before ended. */
 export interface UsageSource {
+  /** Whether what is not written is still there for the next process. */
+  readonly isKept: boolean
   /** What is to be written next; the same again until its end is told. `undefined` when there is nothing. */
   next(): Promise<NextUsage | undefined>
   /** How far the database has counted the chain that `next` was about. */
@@ -61,11 +63,13 @@ interface UsageDeps {
   readonly source: UsageSource
   /** What is done now and then beside the writing, with what writes a source. */
   readonly upkeep?: ((write: WriteSource) => Promise<void>) | undefined
+  /** Called when the process ends: there is nobody left to be considerate of. */
+  readonly hurry?: (() => void) | undefined
   readonly seams: Pick<Seams, 'now' | 'monotonic'>
   readonly log: UsageLog
 }
 
-export function createUsage({ store, source, upkeep, seams, log }: UsageDeps): Usage {
+export function createUsage({ store, source, upkeep, hurry, seams, log }: UsageDeps): Usage {
   const { now, monotonic } = seams
   const counting = toldOnce(log, 'usage cannot be counted', 'usage can be counted again')
   const keeping = toldOnce(log, 'the upkeep of usage fails', 'the upkeep of usage goes on')
@@ -89,6 +93,7 @@ export function createUsage({ store, source, upkeep, seams, log }: UsageDeps): U
     async close() {
       clearInterval(timer)
       isEnding = true
+      hurry?.()
       await upkeeping
       await flush()
     },
@@ -127,16 +132,16 @@ export function createUsage({ store, source, upkeep, seams, log }: UsageDeps): U
   // records would be a transaction of its own.
   async function write(from: UsageSource): Promise<boolean> {
     for (;;) {
-      const startedAt = monotonic()
       const next = await from.next()
       if (next === undefined) return true
       const { batch, isAll } = next
+      const startedAt = monotonic()
       const counted = await store.usage.add(batch)
       from.settle(counted)
       if (isAll && counted === batch.upTo) return true
-      // A process that ends writes what is new of its own, and leaves what would take long.
-      if (isEnding && (from !== source || !isCaughtUp)) return false
-      // Of a long backlog: tokens have the processor for as long as each batch had it.
+      // A process that ends writes what is new of its own, and leaves what would take long and waits for the next one.
+      if (isEnding && from.isKept && (from !== source || !isCaughtUp)) return false
+      // Of a long backlog: tokens have the database for as long as each batch had it.
       if (!isEnding) await sleep(Math.min(monotonic() - startedAt, LONGEST_PAUSE_MS))
     }
   }

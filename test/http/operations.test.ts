@@ -85,6 +85,16 @@ describe('the description of the API', () => {
     }
   })
 
+  it('is there as YAML too, beside the page', async (t) => {
+    const { server } = await build(t)
+    const described = (await server.inject({ url: '/openapi.json' })).json()
+    assert.deepEqual((await server.inject({ url: '/docs/json' })).json(), described)
+    const yaml = await server.inject({ url: '/docs/yaml' })
+    assert.equal(yaml.statusCode, 200)
+    assert.match(String(yaml.headers['content-type']), /^application\/x-yaml/)
+    assert.match(yaml.body, /^openapi: 3\.1\.0\n/)
+  })
+
   it('may be read by the origins that are configured, and no others', async (t) => {
     const { server } = await build(t, { CORS_ORIGINS: 'https://docs.example.com' })
     const allowed = async (origin: string) =>

@@ -247,6 +247,37 @@ describe('a journal whose disk fails', () => {
     assert.match(chain?.notes[0] ?? '', /ends in 1 lines that were never acknowledged/)
   })
 
+  it('leaves a file behind that is not in its place any more, while a write to it has not come back', async (t) => {
+    const held = Promise.withResolvers<void>()
+    t.after(() => held.resolve())
+    let isBroken = false
+    const disk = diskWith(
+      {
+        async write(file, bytes) {
+          const taken = await file.write(bytes)
+          await held.promise
+          return taken
+        },
+        identity: async () => Promise.reject(code('ENOENT')),
+      },
+      () => isBroken,
+    )
+    const { open, folder, verify } = await journalFolderOf(t)
+    const journal = await open({ disk })
+    await journal.append(tokenOf('a'))
+    isBroken = true
+    await assert.rejects(async () => await journal.append(tokenOf('b')), isUnavailable)
+    isBroken = false
+    await eventually(() => journal.isAvailable(), 'it recovers')
+    await journal.append(tokenOf('c'))
+    held.resolve()
+    await journal.append(tokenOf('d'))
+    assert.match(readFileSync(filesIn(folder)[0] ?? '', 'utf8'), /"jti":"b"/)
+    const [chain] = await verify()
+    assert.deepEqual([chain?.records, chain?.broken], [5, undefined])
+    assert.match(chain?.notes[0] ?? '', /ends in 1 lines that were never acknowledged/)
+  })
+
   it('does not fill it with beginnings while it takes a beginning and no more', async (t) => {
     let writes = 0
     const disk = diskWith({

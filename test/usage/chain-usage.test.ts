@@ -6,6 +6,7 @@ import type { Journal } from '../../src/journal/journal.ts'
 import { pack } from '../../src/journal/upkeep.ts'
 import { holdIfFree } from '../../src/store/hold.ts'
 import { createOtherChains } from '../../src/usage/other-chains.ts'
+import { createPace } from '../../src/usage/pace.ts'
 import { eventually, filesIn, issuance, journalFolderOf, tokenOf } from '../helpers/journal.ts'
 import { chainUsage, countsIn, countsOf, digest, emptyStore, failing, refusal, usageOf } from './counted.ts'
 
@@ -323,6 +324,7 @@ describe('usage of a journal', () => {
       takeHold: holdIfFree,
       store,
       digest,
+      pace: createPace({ monotonic: () => performance.now() }),
       now: () => now,
     })
     const pass = () =>

@@ -3,6 +3,7 @@ import type { Refusal } from '../../src/journal/journal.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store, UsageBatch } from '../../src/store/store.ts'
 import { createChainUsage } from '../../src/usage/chain-usage.ts'
+import { createPace } from '../../src/usage/pace.ts'
 import { digestWith } from '../../src/usage/tally.ts'
 import { createUsage, type UsageSource } from '../../src/usage/usage.ts'
 import { issuance, readRecords } from '../helpers/journal.ts'
@@ -69,7 +70,8 @@ export function chainUsage(
   store: Pick<Store, 'usage'>,
   standing: () => { readonly instance: string; readonly upTo: number } | undefined,
 ): UsageSource {
-  return createChainUsage({ folder, standing, store, digest, now: Date.now })
+  const pace = createPace({ monotonic: () => performance.now() })
+  return createChainUsage({ folder, standing, store, digest, pace, now: Date.now })
 }
 
 /** How often each outcome is in the database, for the environment of the journal's tests. */

@@ -71,6 +71,18 @@ describe('usage without a journal that can be read back', () => {
     assert.deepEqual(await countsIn(anew), { issued: 1 })
   })
 
+  it('writes all of it at its end, what waited for a database that was away included', async (t) => {
+    const { store, source, usage } = await setup(t)
+    const journal = source.count(noJournal)
+    store.fail = 'before'
+    await journal.append(issuance)
+    await usage.flush()
+    await journal.append(issuance)
+    store.fail = undefined
+    await usage.close()
+    assert.deepEqual(await countsIn(store), { issued: 2 })
+  })
+
   it('says how much it did not count, when too many kinds wait', async (t) => {
     const { store, told, source, usage } = await setup(t, 4)
     const journal = source.count(noJournal)

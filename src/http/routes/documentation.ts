@@ -40,29 +40,39 @@ function describer(app: FastifyInstance, { publicUrl }: DocumentationConfig): Re
   app.addHook('onRoute', (route) => {
     if (route.method !== 'HEAD') routes.push(route)
   })
-  let description: Promise<ApiDescription> | undefined
+  return made(async () => {
+    const { describeRoutes } = await import('../openapi.ts')
+    return await describeRoutes(routes, publicUrl)
+  })
+}
+
+/** Makes something when it is first asked for. What failed is tried again for whoever asks next. */
+function made<Thing>(make: () => Promise<Thing>): () => Promise<Thing> {
+  let thing: Promise<Thing> | undefined
   return () => {
-    description ??= import('../openapi.ts').then(({ describeRoutes }) => describeRoutes(routes, publicUrl))
-    return description
+    thing ??= make().catch((error: unknown) => {
+      thing = undefined
+      throw error
+    })
+    return thing
   }
 }
 
 async function description(app: FastifyInstance, { config, describe }: ReaderOptions): Promise<void> {
   await openToReaders(app, config)
-  app.get('', { schema: { hide: true } }, describe)
+  app.get('', { schema: { hide: true } }, async () => (await describe())())
 }
 
 async function pages(app: FastifyInstance, { config, describe }: ReaderOptions): Promise<void> {
   const errorsPage = await readFile(ERRORS_PAGE, 'utf8')
   await openToReaders(app, config)
-  let page: Promise<FastifyInstance> | undefined
+  const page = made(async () => openPage(await describe()))
   app.get('', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs/'))
   app.get('/errors', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send(errorsPage),
   )
   app.get('/*', { schema: { hide: true } }, async (request, reply) => {
-    page ??= describe().then(openPage)
-    return await handOn(await page, request, reply)
+    return await handOn(await page(), request, reply)
   })
 }
 
@@ -74,7 +84,7 @@ async function openPage(description: ApiDescription): Promise<FastifyInstance> {
   const { default: fastifySwaggerUi } = await import('@fastify/swagger-ui')
   const page = fastify({ routerOptions: { ignoreDuplicateSlashes: true } })
   // The page asks for the plugin that describes; what it is to show is described already.
-  const described = fastifyPlugin(async (app) => void app.decorate('swagger', () => description), {
+  const described = fastifyPlugin(async (app) => void app.decorate('swagger', description), {
     name: '@fastify/swagger',
   })
   await page.register(described)
