@@ -1,10 +1,11 @@
-import { createSecretKey, randomBytes } from 'node:crypto'
+import { createPublicKey, createSecretKey, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { install } from './jeton.ts'
 import { ask, type Load, NUMBER, WrongAnswer } from './load.ts'
 import type { Side } from './rounds.ts'
 import { BARE_FASTIFY, type BenchServer, contestant, MAIN, startServer } from './server.ts'
-import { tokenCheck } from './token-check.ts'
+import { tokenCheck, type VerifyingKeys } from './token-check.ts'
 
 /** The request of all who are asked for a user token: as the limits count subjects, each is for another one. */
 const BODY = JSON.stringify({ userId: `user-${NUMBER}`, name: 'Alice' })
@@ -14,7 +15,9 @@ export const NAMES = {
   http: 'node:http, bare',
   fastify: 'Fastify, bare',
   express: 'express + jsonwebtoken',
-  oidc: 'oidc-provider',
+  oidc: 'oidc-provider, RS256 as by default',
+  oidcHs256: 'oidc-provider, HS256',
+  bareMint: 'Fastify, zod and an HMAC',
   hs256: 'Jeton, HS256',
   eddsa: 'Jeton, EdDSA',
   noJournal: '… HS256 without journal',
@@ -28,7 +31,7 @@ export const NAMES = {
 export type Name = keyof typeof NAMES
 
 /** Whose programs come from bench/package.json. */
-export const PEERS: ReadonlySet<Name> = new Set(['express', 'oidc'])
+export const PEERS: ReadonlySet<Name> = new Set(['express', 'oidc', 'oidcHs256'])
 
 const OFF = {
   noJournal: { JOURNAL: 'off' },
@@ -68,7 +71,10 @@ function start(name: Name, arena: Arena, bytes: number): Promise<Side> {
     case 'express':
       return express(arena)
     case 'oidc':
-      return oidc(arena)
+    case 'oidcHs256':
+      return oidc(name, arena)
+    case 'bareMint':
+      return bareMint(arena)
     default:
       return jeton(name, arena)
   }
@@ -84,28 +90,50 @@ async function bare(name: Name, program: string, arena: Arena, bytes: number): P
 }
 
 async function express(arena: Arena): Promise<Side> {
-  const SECRET = randomBytes(24).toString('base64url')
+  const SECRET = newSecret()
   const server = await run(arena, contestant('express-jsonwebtoken.js'), { SECRET, NODE_ENV: 'production' })
-  const verify = tokenCheck(new Map([['', createSecretKey(Buffer.from(SECRET))]]))
+  const verify = tokenCheck(secretKey(SECRET))
   const load = { path: '/auth/token', authorizations: ['Bearer none'], body: BODY }
   return side('express', server, load, arena, (body) => verify(JSON.parse(body).token))
 }
 
-async function oidc(arena: Arena): Promise<Side> {
-  const [SECRET, CLIENT_SECRET] = [
-    randomBytes(24).toString('base64url'),
-    randomBytes(24).toString('base64url'),
-  ]
-  const env = { SECRET, CLIENT_ID: 'bench', CLIENT_SECRET, NODE_ENV: 'production' }
-  const server = await run(arena, contestant('oidc-provider.js'), env)
-  const verify = tokenCheck(new Map([['', createSecretKey(Buffer.from(SECRET))]]))
+async function oidc(name: 'oidc' | 'oidcHs256', arena: Arena): Promise<Side> {
+  const [SECRET, CLIENT_SECRET] = [newSecret(), newSecret()]
+  const env = { CLIENT_ID: 'bench', CLIENT_SECRET, NODE_ENV: 'production' }
+  const program = contestant('oidc-provider.js')
+  const server = await run(arena, program, name === 'oidc' ? env : { ...env, SECRET })
+  const keys = name === 'oidc' ? await publicKeys(`${server.url}/jwks`) : secretKey(SECRET)
+  const verify = tokenCheck(keys)
   const load = {
     path: '/token',
     authorizations: [`Basic ${Buffer.from(`bench:${CLIENT_SECRET}`).toString('base64')}`],
     contentType: 'application/x-www-form-urlencoded',
     body: 'grant_type=client_credentials',
   }
-  return side('oidc', server, load, arena, (body) => verify(JSON.parse(body).access_token))
+  return side(name, server, load, arena, (body) => verify(JSON.parse(body).access_token))
+}
+
+async function bareMint(arena: Arena): Promise<Side> {
+  const [SECRET, SECRET_KEY] = [newSecret(), newSecret()]
+  const server = await run(arena, contestant('bare-mint.ts'), { SECRET, SECRET_KEY })
+  const verify = tokenCheck(secretKey(SECRET))
+  const load = { path: '/auth/token', authorizations: [`Bearer ${SECRET_KEY}`], body: BODY }
+  return side('bareMint', server, load, arena, (body) => verify(JSON.parse(body).token))
+}
+
+function newSecret(): string {
+  return randomBytes(24).toString('base64url')
+}
+
+function secretKey(secret: string): VerifyingKeys {
+  return new Map([['', createSecretKey(Buffer.from(secret))]])
+}
+
+const jwksSchema = z.object({ keys: z.array(z.looseObject({ kid: z.string(), kty: z.string() })) })
+
+async function publicKeys(url: string): Promise<VerifyingKeys> {
+  const { keys } = jwksSchema.parse(await (await fetch(url)).json())
+  return new Map(keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]))
 }
 
 async function jeton(name: Name, arena: Arena): Promise<Side> {

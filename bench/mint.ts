@@ -29,6 +29,8 @@ const ALL: readonly Name[] = [
   'fastify',
   'express',
   'oidc',
+  'oidcHs256',
+  'bareMint',
   'hs256',
   'eddsa',
   'noJournal',

@@ -22,7 +22,10 @@ export function tokenCheck(keys: VerifyingKeys): TokenCheck {
 
 function isSignature(key: KeyObject, signingInput: string, signature: string): boolean {
   const bytes = Buffer.from(signature, 'base64url')
-  if (key.type === 'public') return verify(null, Buffer.from(signingInput), key, bytes)
+  if (key.type === 'public') {
+    const digest = key.asymmetricKeyType === 'rsa' ? 'sha256' : null
+    return verify(digest, Buffer.from(signingInput), key, bytes)
+  }
   const expected = createHmac('sha256', key).update(signingInput).digest()
   return bytes.length === expected.length && timingSafeEqual(bytes, expected)
 }

@@ -1,7 +1,8 @@
-// A certified OAuth server for Node: client credentials, answered with an access token that is a JWT signed with HS256.
+// A certified OAuth server for Node: client credentials, answered with an access token that is a JWT. It is signed with SECRET and
+// HS256, or without SECRET as by default, with RS256 and the key that the package brings for a first try.
 import { Provider } from 'oidc-provider'
 
-const { SECRET = '', CLIENT_ID, CLIENT_SECRET } = process.env
+const { SECRET, CLIENT_ID, CLIENT_SECRET } = process.env
 const resource = 'https://rt.example.com'
 const provider = new Provider('http://127.0.0.1', {
   clients: [
@@ -24,7 +25,7 @@ const provider = new Provider('http://127.0.0.1', {
         audience: resource,
         accessTokenFormat: 'jwt',
         accessTokenTTL: 3600,
-        jwt: { sign: { alg: 'HS256', key: Buffer.from(SECRET) } },
+        jwt: SECRET === undefined ? undefined : { sign: { alg: 'HS256', key: Buffer.from(SECRET) } },
       }),
     },
   },
