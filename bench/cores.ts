@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
 /** Which core is whose, so that what asks takes nothing from what answers. */
@@ -19,4 +20,19 @@ export function onCore(
   args: readonly string[],
 ): [string, string[]] {
   return arePinned ? ['taskset', ['-c', CORES[whose], command, ...args]] : [command, [...args]]
+}
+
+/** The time of all cores since the machine started, and what of it the host gave to other machines, in the same unit. */
+export interface CoreTime {
+  readonly all: number
+  readonly stolen: number
+}
+
+/** What Linux says about all cores: proc_stat(5). Elsewhere nothing is stolen. */
+export function coreTime(): CoreTime {
+  if (process.platform !== 'linux') return { all: 1, stolen: 0 }
+  // user, nice, system, idle, iowait, irq, softirq, steal; the two behind them are counted in these already.
+  const line = /^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1] ?? ''
+  const times = line.split(' ').slice(0, 8).map(Number)
+  return { all: times.reduce((sum, time) => sum + time, 0), stolen: times[7] ?? 0 }
 }

@@ -1,10 +1,11 @@
+import { coreTime } from './cores.ts'
 import { figures, measure, type Side } from './rounds.ts'
 import { median } from './table.ts'
 
-/** So many that one which waits for an answer keeps few others from asking. */
-const CONNECTIONS = 256
+/** So many that a request finds a free one, if the server is not far behind. */
+const CONNECTIONS = 64
 const RUNS = 3
-/** So long that the connections, which are all opened in the first moment, are far fewer than a hundredth of the answers. */
+/** So long that what comes every few seconds, as a full collection does, is in each run. */
 const SECONDS = 20
 
 /** How long answers take where a server has twice the room that it needs. */
@@ -14,6 +15,10 @@ export interface Calm {
   readonly rate: number
   readonly p50Ms: number
   readonly p99Ms: number
+  /** The p99 of each run. */
+  readonly p99sMs: readonly number[]
+  /** What part of the cores' time the host gave to others meanwhile, of 1: what nobody here can answer faster than. */
+  readonly stolen: number
 }
 
 /** Asks for half of the most that a side has answered, at moments that know nothing of each other. */
@@ -21,7 +26,18 @@ export async function atHalf(side: Side): Promise<Calm> {
   const rate = median(figures(side, 'rate')) / 2
   const load = { ...side.load, connections: CONNECTIONS, seconds: SECONDS, rate }
   const calm: Side = { ...side, load, rounds: [] }
+  const before = coreTime()
   for (let run = 0; run < RUNS; run += 1) calm.rounds.push(await measure(calm, side.checksAll))
-  const middle = (which: 'rate' | 'p50Ms' | 'p99Ms') => median(figures(calm, which))
-  return { name: side.name, rate: middle('rate'), p50Ms: middle('p50Ms'), p99Ms: middle('p99Ms') }
+  const after = coreTime()
+  const stolen = (after.stolen - before.stolen) / Math.max(1, after.all - before.all)
+  const middle = (which: 'rate' | 'p50Ms') => median(figures(calm, which))
+  const p99sMs = figures(calm, 'p99Ms')
+  return {
+    name: side.name,
+    rate: middle('rate'),
+    p50Ms: middle('p50Ms'),
+    p99Ms: median(p99sMs),
+    p99sMs,
+    stolen,
+  }
 }

@@ -20,7 +20,7 @@ export interface Load {
   readonly contentType?: string
   readonly connections: number
   readonly seconds: number
-  /** How many requests a second are asked for in the middle, at moments that know nothing of each other; as many as go if left out. */
+  /** How many requests a second are asked for, at moments that know nothing of each other; as many as go if left out. */
   readonly rate?: number
 }
 
@@ -56,7 +56,8 @@ let lastNumber = 0
 export const loadProgram = isInstalled('wrk') ? 'wrk' : 'autocannon'
 
 /**
- * Asks over kept-alive connections from a core of its own, each connection with one request at a time.
+ * Asks over kept-alive connections from a core of its own, each connection with one request at a time. At a rate, time
+ * counts from when a request was due; without one, from when it was sent.
  *
  * @param keepBodies whether every answer is to be looked at
  * @throws WrongAnswer when one is not 200, or did not come
@@ -80,41 +81,22 @@ export async function ask(url: string, load: Load, keepBodies: boolean): Promise
   }
 }
 
-function start(url: string, load: Load, files: { answersFile: string; keysFile: string }) {
-  const { body, contentType = 'application/json', connections, seconds, rate = 0 } = load
-  const target = `${url}${load.path}`
-  const { answersFile, keysFile } = files
-  if (loadProgram === 'wrk') {
-    const thinkMs = rate === 0 ? 0 : (connections / rate) * 1000
+function start(
+  url: string,
+  load: Load,
+  { answersFile, keysFile }: { answersFile: string; keysFile: string },
+) {
+  const { path, body, contentType = 'application/json', connections, seconds, rate } = load
+  const target = `${url}${path}`
+  if (rate === undefined && loadProgram === 'wrk') {
     const script = join(import.meta.dirname, 'load/wrk.lua')
-    const how = [
-      '-t',
-      '1',
-      '-c',
-      `${connections}`,
-      '--timeout',
-      `${TIMEOUT_SECONDS}s`,
-      '-d',
-      `${seconds}s`,
-      '-s',
-      script,
-      target,
-      '--',
-    ]
-    const what = [body, contentType, `${lastNumber}`, `${thinkMs}`, answersFile, keysFile]
-    return run(...onCore('load', 'wrk', [...how, ...what]))
+    const how = ['-t', '1', '-c', `${connections}`, '--timeout', `${TIMEOUT_SECONDS}s`, '-d', `${seconds}s`]
+    const what = [body, contentType, `${lastNumber}`, answersFile, keysFile]
+    return run(...onCore('load', 'wrk', [...how, '-s', script, target, '--', ...what]))
   }
-  const program = join(import.meta.dirname, 'load/autocannon.js')
-  const asked = {
-    url: target,
-    body,
-    contentType,
-    firstNumber: lastNumber,
-    connections,
-    seconds,
-    rate,
-    ...files,
-  }
+  const program = join(import.meta.dirname, rate === undefined ? 'load/autocannon.js' : 'load/steady.js')
+  const timing = { connections, seconds, rate, timeout: TIMEOUT_SECONDS, firstNumber: lastNumber }
+  const asked = { url: target, body, contentType, ...timing, answersFile, keysFile }
   return run(...onCore('load', process.execPath, [program, JSON.stringify(asked)]))
 }
 

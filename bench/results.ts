@@ -63,11 +63,11 @@ export function judgementOf(sides: Sides, calm: readonly Calm[]): Judgement[] {
         isKept: median(found) >= least,
       }
     }),
-    ...calm.map(({ name, rate, p50Ms, p99Ms }) => {
+    ...calm.map(({ name, rate, p50Ms, p99Ms, p99sMs, stolen }) => {
       const isPromised = name === NAMES.hs256 || name === NAMES.eddsa
       return {
         promise: `${name}: p99 at half of its highest load${isPromised ? ` at most ${MOST_P99_MS} ms` : ''}`,
-        found: `${p99Ms.toFixed(2)} ms, p50 ${p50Ms.toFixed(2)} ms, at ${rate.toFixed()} answers/s`,
+        found: `${p99Ms.toFixed(2)} ms (${spread(p99sMs, 2)}), p50 ${p50Ms.toFixed(2)} ms, at ${rate.toFixed()} answers/s; ${(stolen * 100).toFixed(1)} % stolen`,
         isKept: isPromised ? p99Ms <= MOST_P99_MS : undefined,
       }
     }),
@@ -93,7 +93,8 @@ Jeton does everything that it does by default: it authenticates, limits, keeps a
 before the answer leaves, and logs. Every token of every contestant was verified. "× Fastify" is
 the median of the rounds' ratios to a bare Fastify that reads the same body and answers with as many bytes: once by
 answers a second, once by processor time (user and system, as the operating system counts it). The load can be the
-narrow place for the bare ones, so the second is the steadier one, and the stricter.
+narrow place for the bare ones, so the second is the steadier one, and the stricter. At half load each request is timed
+from when it was due; "stolen" is what part of the cores' time the host gave to other machines meanwhile.
 
 ${markdown([head, ...lines])}
 

@@ -5,8 +5,7 @@ import autocannon from 'autocannon'
 const PLACE = '#########'
 
 const asked = JSON.parse(process.argv[2])
-const { url, body, contentType, firstNumber, connections, seconds, rate, timeout, answersFile, keysFile } =
-  asked
+const { url, body, contentType, firstNumber, connections, seconds, timeout, answersFile, keysFile } = asked
 const authorizations = readFileSync(keysFile, 'utf8').trim().split('\n')
 const answers = answersFile === '' ? undefined : createWriteStream(answersFile)
 const [before, after] = body.split(PLACE)
@@ -17,7 +16,6 @@ const { requests, duration, errors, non2xx, timeouts, latency } = await autocann
   connections,
   duration: seconds,
   timeout,
-  ...(rate > 0 ? { overallRate: Math.round(rate) } : {}),
   requests: [
     {
       method: 'POST',

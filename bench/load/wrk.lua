@@ -1,30 +1,27 @@
 -- What wrk asks: POST after POST, each with a number of its own, and with one key after another.
--- wrk … -- BODY CONTENT_TYPE FIRST_NUMBER THINK_MS ANSWERS_FILE AUTHORIZATIONS_FILE
--- THINK_MS is how long a connection rests between two requests in the middle; 0 is not at all.
+-- wrk … -- BODY CONTENT_TYPE FIRST_NUMBER ANSWERS_FILE AUTHORIZATIONS_FILE
 
 -- Stands for the request's number in BODY. The number has as many digits, so that all bodies are of one length.
 local PLACE = '#########'
 
 local requests = {}
-local number, think, answers
+local number, answers
 
 function init(args)
   local body, contentType = args[1], args[2]
-  number, think = tonumber(args[3]), tonumber(args[4])
-  if args[5] ~= '' then answers = io.open(args[5], 'w') end
+  number = tonumber(args[3])
+  if args[4] ~= '' then answers = io.open(args[4], 'w') end
   local at = string.find(body, PLACE, 1, true)
   local before = at and string.sub(body, 1, at - 1) or body
   local after = at and string.sub(body, at + #PLACE)
-  for authorization in io.lines(args[6]) do
+  for authorization in io.lines(args[5]) do
     local head = string.format(
       'POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n',
       wrk.path, wrk.headers['Host'] or wrk.host, authorization, contentType, #body)
     table.insert(requests, { head .. before, after })
   end
-  -- wrk looks whether these are there before it calls them: each costs it time.
+  -- wrk looks whether it is there before it calls it, which costs it time.
   if answers == nil then response = nil end
-  if think == 0 then delay = nil end
-  math.randomseed(number)
 end
 
 function request()
@@ -32,11 +29,6 @@ function request()
   local parts = requests[number % #requests + 1]
   if parts[2] == nil then return parts[1] end
   return parts[1] .. string.format('%09d', number) .. parts[2]
-end
-
--- Requests that arrive independently of each other have exponential times between them.
-function delay()
-  return math.floor(-think * math.log(1 - math.random()) + 0.5)
 end
 
 function response(status, _headers, body)
