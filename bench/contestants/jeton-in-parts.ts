@@ -12,7 +12,8 @@ import { systemSeams } from '../../src/seams.ts'
 const off = (process.env.OFF ?? '').split(' ')
 if (off.includes('metrics')) {
   Counter.prototype.inc = () => undefined
-  Histogram.prototype.observe = () => undefined
+  // Each histogram sets its own when it is made.
+  Object.defineProperty(Histogram.prototype, 'observe', { get: () => () => undefined, set() {} })
 }
 const config = readConfig()
 const { host, port, publicUrl } = config
