@@ -5,7 +5,7 @@ import { median } from './table.ts'
 /** So many that a request finds a free one, if the server is not far behind. */
 const CONNECTIONS = 64
 const RUNS = 3
-/** So long that what comes every few seconds, as a full collection does, is in each run. */
+/** So long that what comes every ten seconds, as a full collection may, is in most runs. */
 const SECONDS = 20
 
 /** How long answers take where a server has twice the room that it needs. */

@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
 const rate = Number(options.rate)
 const total = rate * Number(options.seconds)
 /** The first tenth is for the compiler. */
-const warmUp = total / 10
+const warmUp = Math.floor(total / 10)
 /** How long the event loop is busy between two looks. */
 const TURN_MS = 0.02
 /** What a record takes in the file, about. */

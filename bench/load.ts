@@ -73,7 +73,7 @@ export async function ask(url: string, load: Load, keepBodies: boolean): Promise
     const { failed, ...result } = resultSchema.parse(JSON.parse(said))
     lastNumber += result.count + load.connections
     if (failed > 0 || result.count === 0) {
-      throw new WrongAnswer(`${url}${load.path}: ${failed} of ${result.count} requests failed`)
+      throw new WrongAnswer(`${url}${load.path}: ${failed} requests failed, ${result.count} were answered`)
     }
     return { ...result, bodies: keepBodies ? bodiesOf(await readFile(answersFile, 'utf8')) : [] }
   } finally {

@@ -32,7 +32,10 @@ await askAtRate()
 for (const until = performance.now() + timeout * 1000; times.length + failed < asked; await sleep(10)) {
   if (performance.now() > until) failed = asked - times.length
 }
-answers?.end()
+if (answers !== undefined) {
+  answers.end()
+  await once(answers, 'finish')
+}
 times.sort((a, b) => a - b)
 const at = (part) => times[Math.floor(times.length * part)] ?? 0
 const result = { count: times.length, seconds, failed, p50Ms: at(0.5), p99Ms: at(0.99) }
