@@ -1,5 +1,5 @@
 // How long a record takes until it is safe, at a steady rate and with nothing else in the process: `npm run
-// bench:journal-alone -- [--folder F] [--rate N]`. docs/journal.md tells of the results.
+// bench:journal-alone -- [--folder F] [--rate N] [--rest]`. docs/journal.md tells of the results.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +17,8 @@ const { values: options } = parseArgs({
     rate: { type: 'string', default: '5000' },
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '7' },
+    // Looks once a millisecond and rests in between, so that what came meanwhile is recorded at once and timed from then.
+    rest: { type: 'boolean', default: false },
   },
 })
 const rate = Number(options.rate)
@@ -25,8 +27,8 @@ const total = rate * Number(options.seconds)
 const warmUp = Math.floor(total / 10)
 /** How long the event loop is busy between two looks. */
 const TURN_MS = 0.02
-/** What a record takes in the file, about. */
-const RECORD_BYTES = 580
+/** What a record of this bench takes in the file. */
+const RECORD_BYTES = 386
 
 /** Records an issuance, and comes back when it is safe. */
 type Append = (issuance: Issuance) => Promise<void> | void
@@ -89,7 +91,7 @@ try {
   await rm(folder, { recursive: true })
 }
 
-/** @returns how long each record took, behind those of the warm-up, in milliseconds from when it was due */
+/** @returns how long each record took, behind those of the warm-up, in milliseconds from when it was due or, with rests, recorded */
 async function appendAtRate(append: Append): Promise<Float64Array> {
   // Made beforehand, and no promise is kept: what the bench itself leaves to the collector would be measured too.
   const times = new Float64Array(total)
@@ -98,19 +100,24 @@ async function appendAtRate(append: Append): Promise<Float64Array> {
     let [begun, safe] = [0, 0]
     turn()
 
-    // With every turn of the event loop: a timer would let a millisecond's records come at once.
     function turn(): void {
-      const due = Math.min(total, Math.floor(((performance.now() - from) * rate) / 1000) + 1)
-      for (; begun < due; begun += 1) note(begun).catch(reject)
+      const since = performance.now() - from
+      const due = Math.min(total, Math.floor((since * rate) / 1000) + 1)
+      for (; begun < due; begun += 1) note(begun, options.rest ? since : (begun * 1000) / rate).catch(reject)
       if (begun === total) return
+      if (options.rest) setTimeout(turn, 1)
+      else spin()
+    }
+
+    function spin(): void {
       setImmediate(turn)
       // A turn of the loop leaves half a kilobyte to the collector, and nobody needs a hundred thousand of them a second.
       for (const since = performance.now(); performance.now() - since < TURN_MS; );
     }
 
-    async function note(index: number): Promise<void> {
+    async function note(index: number, since: number): Promise<void> {
       await append(issuanceOf(index))
-      times[index] = performance.now() - from - (index * 1000) / rate
+      times[index] = performance.now() - from - since
       safe += 1
       if (safe === warmUp) writes.length = 0
       if (safe === total) resolve()

@@ -88,10 +88,12 @@ async function namesToMeasure(): Promise<readonly Name[]> {
   }
 }
 
-// Whoever is not asked any more is ended, so that no server shares its core with a dozen that rest.
+// Whoever is not asked, or not any more, is ended, so that no server shares its core with a dozen that rest.
 async function calmOf(sides: ReadonlyMap<Name, Side>): Promise<Calm[]> {
   const asked = CALM.flatMap((name) => sides.get(name) ?? [])
-  for (const side of sides.values()) if (!asked.includes(side)) await side.server.stop()
+  for (const server of arena.running) {
+    if (!asked.some((side) => side.server === server)) await server.stop()
+  }
   const found: Calm[] = []
   for (const side of asked) {
     found.push(await atHalf(side))
