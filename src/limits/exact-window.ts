@@ -1,14 +1,12 @@
 import { hash } from 'node:crypto'
+import { createDigestIndex, type DigestIndex } from './digest-index.ts'
 import type { SlidingWindow, Taken } from './memory.ts'
 import { createTimeLists, type TimeList, type TimeLists } from './time-lists.ts'
-
-/** Maps behind one index. A map is copied when it grows; many small ones never hold the event loop for that. */
-const SHARDS = 256
 
 /** The ids that were last seen in one stretch of time, each with its moments. */
 interface Generation {
   readonly startedAt: number
-  readonly shards: readonly Map<string, TimeList>[]
+  readonly index: DigestIndex
   readonly lists: TimeLists
 }
 
@@ -29,20 +27,21 @@ export function createExactWindow(lengthMs: number): SlidingWindow {
   function take(id: string, limit: number, now: number): Taken {
     advance(now)
     const digest = digestOf(id)
-    const { lists } = current
-    const list = find(digest) ?? lists.create()
+    const { index, lists } = current
+    const known = index.get(digest)
+    const list = known ?? bringOver(digest) ?? lists.create()
     lists.dropUntil(list, now - lengthMs)
     const used = lists.length(list)
     const allowed = used < limit
     const kept = allowed ? lists.append(list, now) : list
-    keep(digest, kept)
+    if (kept !== known) index.set(digest, kept)
     // The moment that must run out before there is room for one more than now.
     const next = lists.at(kept, Math.max(0, used - limit))
     return { allowed, remaining: Math.max(0, limit - used - 1), resetMs: next + lengthMs - now }
   }
 
   function giveBack(id: string): void {
-    const list = shardOf(current, digestOf(id)).get(digestOf(id))
+    const list = current.index.get(digestOf(id))
     if (list !== undefined) current.lists.dropLast(list)
   }
 
@@ -52,12 +51,8 @@ export function createExactWindow(lengthMs: number): SlidingWindow {
     current = createGeneration(now)
   }
 
-  function find(digest: string): TimeList | undefined {
-    return shardOf(current, digest).get(digest) ?? bringOver(digest)
-  }
-
   function bringOver(digest: string): TimeList | undefined {
-    const old = shardOf(previous, digest).get(digest)
+    const old = previous.index.get(digest)
     if (old === undefined) return undefined
     let list = current.lists.create()
     for (let index = 0; index < previous.lists.length(old); index += 1) {
@@ -65,24 +60,10 @@ export function createExactWindow(lengthMs: number): SlidingWindow {
     }
     return list
   }
-
-  function keep(digest: string, list: TimeList): void {
-    shardOf(current, digest).set(digest, list)
-  }
 }
 
 function createGeneration(startedAt: number): Generation {
-  return {
-    startedAt,
-    shards: Array.from({ length: SHARDS }, () => new Map<string, TimeList>()),
-    lists: createTimeLists(),
-  }
-}
-
-function shardOf({ shards }: Generation, digest: string): Map<string, TimeList> {
-  const shard = shards[digest.charCodeAt(0) % SHARDS]
-  if (shard === undefined) throw new RangeError('No such shard')
-  return shard
+  return { startedAt, index: createDigestIndex(), lists: createTimeLists() }
 }
 
 function digestOf(id: string): string {
