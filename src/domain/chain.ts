@@ -19,7 +19,8 @@ export const GENESIS: Head = { sha256: '0'.repeat(64), n: 0 }
  */
 export function chainLine(before: Head, at: string, members: string): { line: string; head: Head } {
   const n = before.n + 1
-  const line = `{"v":1,"at":"${at}","prev":"${before.sha256}","n":${n},${members}`
+  // `toFixed`: what a template makes of a number is kept by V8 for a while, which its collector then has to move.
+  const line = `{"v":1,"at":"${at}","prev":"${before.sha256}","n":${n.toFixed()},${members}`
   return { line, head: { sha256: sha256(line), n } }
 }
 

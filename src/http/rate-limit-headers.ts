@@ -11,7 +11,8 @@ export function writeRateLimits(reply: FastifyReply, { states }: Decision): void
   for (const { policy, limit, remaining, resetSeconds } of states) {
     const separator = policies === '' ? '' : ', '
     policies += `${separator}"${policy}";q=${limit.count};w=${limit.windowSeconds}`
-    limits += `${separator}"${policy}";r=${remaining};t=${resetSeconds}`
+    // `toFixed`, as in a record's number: what remains of a key is another number with every token.
+    limits += `${separator}"${policy}";r=${remaining.toFixed()};t=${resetSeconds}`
   }
   reply.header('RateLimit-Policy', policies).header('RateLimit', limits)
 }
