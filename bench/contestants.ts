@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { install } from './jeton.ts'
 import { ask, type Load, NUMBER, WrongAnswer } from './load.ts'
 import type { Side } from './rounds.ts'
-import { BARE_FASTIFY, type BenchServer, contestant, MAIN, startServer } from './server.ts'
+import { BARE_FASTIFY, type BenchServer, contestant, JETON_IN_PARTS, MAIN, startServer } from './server.ts'
 import { tokenCheck, type VerifyingKeys } from './token-check.ts'
 
 /** The request of all who are asked for a user token: as the limits count subjects, each is for another one. */
@@ -140,7 +140,7 @@ async function jeton(name: Name, arena: Arena): Promise<Side> {
   const signingAlgorithm = name === 'eddsa' || name === 'leastEddsa' ? 'EdDSA' : 'HS256'
   const { env, secretKey, verify } = await install(join(arena.folder, name), {}, { signingAlgorithm })
   const off = Object.entries(OFF).find(([known]) => known === name)?.[1] ?? {}
-  const program = 'OFF' in off ? contestant('jeton-in-parts.ts') : MAIN
+  const program = 'OFF' in off ? JETON_IN_PARTS : MAIN
   const server = await run(arena, program, { ...env, ...off })
   const load = { path: '/auth/token', authorizations: [`Bearer ${secretKey}`], body: BODY }
   return side(name, server, load, arena, (body) => verify(JSON.parse(body).token))

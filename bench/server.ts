@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,7 +13,9 @@ export interface BenchServer {
   readonly startMs: number
   /** What the processor has spent on it until now, on all of its cores. */
   processorMs(): Promise<number>
-  /** What it holds now, once that has stopped changing. */
+  /** What it holds now. */
+  memory(): Promise<Memory>
+  /** What it holds once that has stopped changing. */
   settledMemory(): Promise<Memory>
   stop(): Promise<void>
 }
@@ -26,10 +29,15 @@ export interface Memory {
 
 /** Jeton's server. */
 export const MAIN = join(import.meta.dirname, '../src/main.ts')
+/** What `npm start` tells V8, which Node takes on its command line alone. */
+const STARTED_WITH =
+  readFileSync(join(import.meta.dirname, '../package.json'), 'utf8').match(/--initial-[\w=-]+/) ?? []
 /** A program of contestants/. */
 export function contestant(file: string): string {
   return join(import.meta.dirname, 'contestants', file)
 }
+/** Jeton's server without some of its parts. */
+export const JETON_IN_PARTS = contestant('jeton-in-parts.ts')
 /** What Jeton is compared with: the framework that it is written in. */
 export const BARE_FASTIFY = contestant('bare-fastify.ts')
 
@@ -53,7 +61,9 @@ export async function startServer(
   program = MAIN,
 ): Promise<BenchServer> {
   const from = performance.now()
-  const child = spawn(...onCore('server', process.execPath, [program]), {
+  // Jeton is measured as it is run, and the others as they are.
+  const flags = program === MAIN || program === JETON_IN_PARTS ? STARTED_WITH : []
+  const child = spawn(...onCore('server', process.execPath, [...flags, program]), {
     env: { PATH: process.env.PATH, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -78,6 +88,7 @@ export async function startServer(
     url,
     startMs,
     processorMs: () => processorMsOf(child.pid),
+    memory: () => memoryOf(child.pid),
     settledMemory: () => settledMemory(child.pid),
     async stop() {
       // A server of a bench has nothing to finish, and SIGINT waits for nothing.

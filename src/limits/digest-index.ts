@@ -1,8 +1,11 @@
 /** Finds numbers by digests. Nothing is ever removed. */
 export interface DigestIndex {
-  /** The number that was set for a digest; `undefined` when none was. */
+  /** The number that was set last for a digest; `undefined` when none was. */
   get(digest: string): number | undefined
-  /** @param number a whole one from 0 to 2^32 - 2 */
+  /**
+   * @param number a whole one, not below 0
+   * @throws RangeError beyond 2^32 - 2
+   */
   set(digest: string, number: number): void
 }
 
@@ -15,6 +18,7 @@ const FULLEST = 0.75
 const KEY_WORDS = 4
 /** A key, and behind it its number plus one: 0 where there is none. */
 const SLOT_WORDS = KEY_WORDS + 1
+const LARGEST_NUMBER = 2 ** 32 - 2
 
 interface Table {
   readonly words: Uint32Array
@@ -41,6 +45,7 @@ export function createDigestIndex(): DigestIndex {
   }
 
   function set(digest: string, number: number): void {
+    if (number > LARGEST_NUMBER) throw new RangeError('Too large a number for an index')
     const which = readKey(digest)
     const table = roomy(tables[which])
     tables[which] = table

@@ -248,6 +248,12 @@ describe('the image', () => {
     )
     assert.deepEqual([...new Set(copied)].sort(), sent.sort())
   })
+
+  it('tells Node the same as `npm start` does', () => {
+    const flagsIn = (path: string) => readText(path).match(/--initial-[\w=-]+/g)
+    assert.equal(flagsIn('Dockerfile')?.length, 1)
+    assert.deepEqual(flagsIn('Dockerfile'), flagsIn('package.json'))
+  })
 })
 
 async function secretLines(): Promise<string> {

@@ -1,0 +1,41 @@
+// How long tokens take at steady rates, and what they cost: `npm run bench:rates`. docs/operations.md tells of the results.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Arena, startAll } from './contestants.ts'
+import { alternate, measure } from './rounds.ts'
+import { printLine } from './table.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    rates: { type: 'string', default: '500,1000,2000,4000,6000,8000' },
+    connections: { type: 'string', default: '64' },
+    seconds: { type: 'string', default: '20' },
+  },
+})
+
+const folder = await mkdtemp(join(tmpdir(), 'jeton-bench-'))
+const arena: Arena = { folder, running: [], connections: Number(options.connections), seconds: 2 }
+try {
+  const [side] = (await startAll(['hs256'], arena)).values()
+  if (side === undefined) throw new Error('Jeton was not started')
+  await alternate([side], 0)
+  printLine(['tokens a second', 'p50', 'p99', 'of the core', 'resident'])
+  for (const rate of options.rates.split(',').map(Number)) {
+    const load = { ...side.load, seconds: Number(options.seconds), rate }
+    const { cost, p50Ms, p99Ms, rate: had } = await measure({ ...side, load }, side.checksAll)
+    const { residentMegabytes } = await side.server.memory()
+    const share = `${((cost * had) / 10_000).toFixed()} %`
+    printLine([
+      `${rate}`,
+      `${p50Ms.toFixed(2)} ms`,
+      `${p99Ms.toFixed(1)} ms`,
+      share,
+      `${residentMegabytes.toFixed()} MB`,
+    ])
+  }
+} finally {
+  for (const server of arena.running) await server.stop()
+  await rm(folder, { recursive: true })
+}
