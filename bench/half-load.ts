@@ -8,6 +8,9 @@ const RUNS = 3
 /** So long that what comes every ten seconds, as a full collection may, is in most runs. */
 const SECONDS = 20
 
+/** A server that has rested has forgotten some of what it had compiled. */
+const WARM_UP_SECONDS = 5
+
 /** How long answers take where a server has twice the room that it needs. */
 export interface Calm {
   readonly name: string
@@ -26,6 +29,7 @@ export async function atHalf(side: Side): Promise<Calm> {
   const rate = median(figures(side, 'rate')) / 2
   const load = { ...side.load, connections: CONNECTIONS, seconds: SECONDS, rate }
   const calm: Side = { ...side, load, rounds: [] }
+  await measure({ ...side, load: { ...load, seconds: WARM_UP_SECONDS } }, side.checksAll)
   const before = coreTime()
   for (let run = 0; run < RUNS; run += 1) calm.rounds.push(await measure(calm, side.checksAll))
   const after = coreTime()

@@ -21,7 +21,7 @@ try {
   const [side] = (await startAll(['hs256'], arena)).values()
   if (side === undefined) throw new Error('Jeton was not started')
   await alternate([side], 0)
-  printLine(['tokens a second', 'p50', 'p99', 'of the core', 'resident'])
+  printLine(['tokens a second, asked', 'had', 'p50', 'p99', 'of the core', 'resident'])
   for (const rate of options.rates.split(',').map(Number)) {
     const load = { ...side.load, seconds: Number(options.seconds), rate }
     const { cost, p50Ms, p99Ms, rate: had } = await measure({ ...side, load }, side.checksAll)

@@ -89,9 +89,9 @@ Written by \`npm run bench\`, on ${new Date().toISOString().slice(0, 10)}. [note
 - Machine: ${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed()} GB; Linux ${release()}
 - Versions: Node ${process.version.slice(1)}, ${versionsOf(sides)}
 - Load: ${loadProgram}, ${connections} connections, ${rounds} interleaved rounds of ${seconds} s, once all had warmed up; ${arePinned ? 'the servers on one core, the load on another' : 'servers and load on the same cores'}
-- At half load: load/steady.js; medians of a few runs, and in brackets the p99 of the fastest and the slowest
+- At half load: load/steady.js, after a few seconds of the same; medians of a few runs, and in brackets the p99 of the fastest and the slowest
 
-Jeton does everything that it does by default: it authenticates, limits, keeps a record of each token that is on the disk
+Jeton does everything that it does by default, started as \`npm start\` does: it authenticates, limits, keeps a record of each token that is on the disk
 before the answer leaves, and logs. Every token of every contestant was verified. "× Fastify" is
 the median of the rounds' ratios to a bare Fastify that reads the same body and answers with as many bytes: once by
 answers a second, once by processor time (user and system, as the operating system counts it). The load can be the

@@ -30,8 +30,7 @@ export interface Memory {
 /** Jeton's server. */
 export const MAIN = join(import.meta.dirname, '../src/main.ts')
 /** What `npm start` tells V8, which Node takes on its command line alone. */
-const STARTED_WITH =
-  readFileSync(join(import.meta.dirname, '../package.json'), 'utf8').match(/--initial-[\w=-]+/) ?? []
+const STARTED_WITH = startFlag()
 /** A program of contestants/. */
 export function contestant(file: string): string {
   return join(import.meta.dirname, 'contestants', file)
@@ -62,7 +61,7 @@ export async function startServer(
 ): Promise<BenchServer> {
   const from = performance.now()
   // Jeton is measured as it is run, and the others as they are.
-  const flags = program === MAIN || program === JETON_IN_PARTS ? STARTED_WITH : []
+  const flags = program === MAIN || program === JETON_IN_PARTS ? [STARTED_WITH] : []
   const child = spawn(...onCore('server', process.execPath, [...flags, program]), {
     env: { PATH: process.env.PATH, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -96,6 +95,13 @@ export async function startServer(
       await ended
     },
   }
+}
+
+function startFlag(): string {
+  const manifest = readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')
+  const flag = /--initial-[\w=-]+/.exec(manifest)?.[0]
+  if (flag === undefined) throw new Error('npm start tells V8 nothing')
+  return flag
 }
 
 async function settledMemory(pid: number | undefined): Promise<Memory> {

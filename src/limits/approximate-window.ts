@@ -21,7 +21,9 @@ export function createApproximateWindow(lengthMs: number): SlidingWindow {
       return { allowed: false, remaining: 0, resetMs: waitMs(before, counted, share, limit) }
     }
     current.set(id, counted + 1)
-    return { allowed: true, remaining: Math.floor(limit - used - 1), resetMs: lengthMs * (1 - share) }
+    // What rounding leaves of a whole number may be a little less.
+    const remaining = Math.max(0, Math.floor(limit - used - 1))
+    return { allowed: true, remaining, resetMs: lengthMs * (1 - share) }
   }
 
   function giveBack(id: string): void {

@@ -3,8 +3,7 @@ export interface DigestIndex {
   /** The number that was set last for a digest; `undefined` when none was. */
   get(digest: string): number | undefined
   /**
-   * @param number a whole one, not below 0
-   * @throws RangeError beyond 2^32 - 2
+   * @throws RangeError unless it is a whole number from 0 to 2^32 - 2
    */
   set(digest: string, number: number): void
 }
@@ -14,7 +13,7 @@ const TABLES = 256
 const FIRST_SLOTS = 8
 /** A table that is fuller grows to twice its size. */
 const FULLEST = 0.75
-/** What of a digest is kept, in words of 32 bits: so much that nobody finds two with the same. */
+/** What of a digest is kept, in words of 32 bits. */
 const KEY_WORDS = 4
 /** A key, and behind it its number plus one: 0 where there is none. */
 const SLOT_WORDS = KEY_WORDS + 1
@@ -30,7 +29,9 @@ interface Table {
  * An index in arrays outside of the heap that the collector walks: a digest takes 27 to 53 bytes there, and gives it
  * nothing to move. Open addressing with linear probing, since a digest's bits are as good as random.
  *
- * Digests are text of one byte a character, 16 at least, of a hash that nobody can steer.
+ * Digests are text of one byte a character, of which the first 16 count. They must be of a hash with a secret: whoever
+ * could work out digests that begin in one slot could make every look-up as long as the table, and two of which 16
+ * characters are the same are one here.
  */
 export function createDigestIndex(): DigestIndex {
   const tables: (Table | undefined)[] = Array.from({ length: TABLES }, () => undefined)
@@ -45,7 +46,9 @@ export function createDigestIndex(): DigestIndex {
   }
 
   function set(digest: string, number: number): void {
-    if (number > LARGEST_NUMBER) throw new RangeError('Too large a number for an index')
+    if (!Number.isInteger(number) || number < 0 || number > LARGEST_NUMBER) {
+      throw new RangeError(`${number} cannot be kept in an index`)
+    }
     const which = readKey(digest)
     const table = roomy(tables[which])
     tables[which] = table

@@ -16,9 +16,11 @@ interface Generation {
  *
  * Ids move to the current generation when they are seen. A generation lasts one window's length at least, so once
  * it is two old everything in it has run out, and it is let go whole: nothing is ever swept, and no living count
- * dropped. An id is kept as its SHA-256, so that its length costs no memory.
+ * dropped. An id is kept as a digest, so that its length costs no memory.
+ *
+ * @param secret text of this process alone, so that nobody knows which ids have like digests
  */
-export function createExactWindow(lengthMs: number): SlidingWindow {
+export function createExactWindow(lengthMs: number, secret: string): SlidingWindow {
   let current = createGeneration(Number.NEGATIVE_INFINITY)
   let previous = current
 
@@ -60,12 +62,12 @@ export function createExactWindow(lengthMs: number): SlidingWindow {
     }
     return list
   }
+
+  function digestOf(id: string): string {
+    return hash('sha256', `${secret}${id}`, 'latin1')
+  }
 }
 
 function createGeneration(startedAt: number): Generation {
   return { startedAt, index: createDigestIndex(), lists: createTimeLists() }
-}
-
-function digestOf(id: string): string {
-  return hash('sha256', id, 'latin1')
 }

@@ -1,4 +1,3 @@
-import type { Limit } from '../domain/limit.ts'
 import type { Seams } from '../seams.ts'
 import { createApproximateWindow } from './approximate-window.ts'
 import { createExactWindow } from './exact-window.ts'
@@ -21,8 +20,12 @@ export interface SlidingWindow {
   giveBack(id: string, now: number): void
 }
 
+/** Bytes of the secret with which subjects are digested. */
+const SECRET_BYTES = 16
+
 /** A limiter of one process. It begins at zero when the process does. */
-export function createMemoryLimiter({ monotonic }: Pick<Seams, 'monotonic'>): Limiter {
+export function createMemoryLimiter({ monotonic, random }: Pick<Seams, 'monotonic' | 'random'>): Limiter {
+  const secret = Buffer.from(random(SECRET_BYTES)).toString('base64url')
   // By policy and length in seconds. How many a window allows is no part of it, so that a changed limit forgets nothing.
   const windows = { subject: new Map<number, SlidingWindow>(), key: new Map<number, SlidingWindow>() }
 
@@ -46,15 +49,14 @@ export function createMemoryLimiter({ monotonic }: Pick<Seams, 'monotonic'>): Li
     const ofPolicy = windows[policy]
     const known = ofPolicy.get(limit.windowSeconds)
     if (known !== undefined) return known
-    const made = createWindow(policy, limit)
+    const made = createWindow(policy, limit.windowSeconds * 1000)
     ofPolicy.set(limit.windowSeconds, made)
     return made
   }
-}
 
-function createWindow(policy: Count['policy'], limit: Limit): SlidingWindow {
-  const lengthMs = limit.windowSeconds * 1000
-  return policy === 'subject' ? createExactWindow(lengthMs) : createApproximateWindow(lengthMs)
+  function createWindow(policy: Count['policy'], lengthMs: number): SlidingWindow {
+    return policy === 'subject' ? createExactWindow(lengthMs, secret) : createApproximateWindow(lengthMs)
+  }
 }
 
 /** Where a count stands after a window was asked. */

@@ -7,7 +7,7 @@ import { createSharedLimiter, type SharedLimiter, type SharedLimiterLog } from '
 
 interface OpenSharedLimiterDeps {
   readonly redisUrl: string
-  readonly seams: Pick<Seams, 'monotonic'>
+  readonly seams: Pick<Seams, 'monotonic' | 'random'>
   readonly log: SharedLimiterLog
 }
 

@@ -250,9 +250,11 @@ describe('the image', () => {
   })
 
   it('tells Node the same as `npm start` does', () => {
-    const flagsIn = (path: string) => readText(path).match(/--initial-[\w=-]+/g)
-    assert.equal(flagsIn('Dockerfile')?.length, 1)
-    assert.deepEqual(flagsIn('Dockerfile'), flagsIn('package.json'))
+    const v8FlagsIn = (text: string) => text.match(/--(?:initial|max|min|v8|no)-[\w=-]+/g)
+    const { start } = JSON.parse(readText('package.json')).scripts
+    const flags = v8FlagsIn(/^CMD .*$/m.exec(readText('Dockerfile'))?.[0] ?? '')
+    assert.equal(flags?.length, 1)
+    assert.deepEqual(flags, v8FlagsIn(start))
   })
 })
 

@@ -9,7 +9,7 @@ describe('an index of digests', () => {
   it('finds what a map finds, while it grows and numbers change', () => {
     const index = createDigestIndex()
     const map = new Map<string, number>()
-    // Every third one is asked for before it is there, and every second one is set again.
+    // Every third one is asked for before it is there, and those of the first half are set again.
     for (let number = 0; number < 50_000; number += 1) {
       const digest = digestOf(`${number}`)
       if (number % 3 === 0) assert.equal(index.get(digest), undefined)
@@ -34,12 +34,14 @@ describe('an index of digests', () => {
     for (const [number, digest] of digests.entries()) assert.equal(index.get(digest), number)
   })
 
-  it('knows 0 and the largest number, and refuses a larger one instead of cutting it', () => {
+  it('knows 0 and the largest number, and refuses what it cannot keep instead of cutting it', () => {
     const index = createDigestIndex()
     index.set(digestOf('a'), 0)
     index.set(digestOf('b'), 2 ** 32 - 2)
     assert.deepEqual([index.get(digestOf('a')), index.get(digestOf('b'))], [0, 2 ** 32 - 2])
-    assert.throws(() => index.set(digestOf('b'), 2 ** 32 - 1), RangeError)
+    for (const none of [2 ** 32 - 1, -1, 0.5, Number.NaN]) {
+      assert.throws(() => index.set(digestOf('b'), none), RangeError)
+    }
     assert.equal(index.get(digestOf('b')), 2 ** 32 - 2)
   })
 
