@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { z } from 'zod'
 import { type Arena, startAll } from './contestants.ts'
 import { alternate, measure } from './rounds.ts'
 import { printLine } from './table.ts'
@@ -15,20 +16,25 @@ const { values: options } = parseArgs({
   },
 })
 
+const numbers = z.array(z.coerce.number().positive())
+const rates = numbers.parse(options.rates.split(','))
+const [connections = 0, seconds = 0] = numbers.parse([options.connections, options.seconds])
+
 const folder = await mkdtemp(join(tmpdir(), 'jeton-bench-'))
-const arena: Arena = { folder, running: [], connections: Number(options.connections), seconds: 2 }
+const arena: Arena = { folder, running: [], connections, seconds: 2 }
 try {
   const [side] = (await startAll(['hs256'], arena)).values()
   if (side === undefined) throw new Error('Jeton was not started')
   await alternate([side], 0)
   printLine(['tokens a second, asked', 'had', 'p50', 'p99', 'of the core', 'resident'])
-  for (const rate of options.rates.split(',').map(Number)) {
-    const load = { ...side.load, seconds: Number(options.seconds), rate }
+  for (const rate of rates) {
+    const load = { ...side.load, seconds, rate }
     const { cost, p50Ms, p99Ms, rate: had } = await measure({ ...side, load }, side.checksAll)
     const { residentMegabytes } = await side.server.memory()
     const share = `${((cost * had) / 10_000).toFixed()} %`
     printLine([
       `${rate}`,
+      had.toFixed(),
       `${p50Ms.toFixed(2)} ms`,
       `${p99Ms.toFixed(1)} ms`,
       share,
