@@ -84,14 +84,17 @@ describe('jeton signing-keys export', () => {
     const { signingKeys } = JSON.parse(
       (await jeton(['signing-keys', 'list', '--environment', environment.id, '--json'])).stdout,
     )
+    // Which stands first is not said: both may have been made in one millisecond.
     assert.deepEqual(
-      signingKeys.map((key: { algorithm: string; exportedAt: number | null }) => [
-        key.algorithm,
-        key.exportedAt !== null,
-      ]),
+      signingKeys
+        .map((key: { algorithm: string; exportedAt: number | null }) => [
+          key.algorithm,
+          key.exportedAt !== null,
+        ])
+        .toSorted(),
       [
-        ['HS256', true],
         ['EdDSA', false],
+        ['HS256', true],
       ],
     )
     const identity = { environmentId: environment.id, kid: 'theirs', format: channels }

@@ -15,14 +15,14 @@ describe('the memory of the limiter', () => {
   const SUBJECTS = inFull(1_000_000, 200_000)
   const limit = { count: 10, windowSeconds: 60 }
 
-  it(`is at most 250 bytes a subject at ${SUBJECTS} subjects, and is freed when their windows are over`, async () => {
+  it(`is at most 200 bytes a subject at ${SUBJECTS} subjects, and is freed when their windows are over`, async () => {
     const seams = drivenSeams()
     const limiter = createMemoryLimiter(seams)
     const take = (id: string) => limiter.take([{ policy: 'subject', id, limit }])
     const before = bytesInUse()
     for (let subject = 0; subject < SUBJECTS; subject += 1) take(`env_0123456789abcdef:a-user-${subject}`)
     const perSubject = (bytesInUse() - before) / SUBJECTS
-    assert.ok(perSubject <= 250, `${perSubject} bytes`)
+    assert.ok(perSubject <= 200, `${perSubject} bytes`)
     seams.advance(60_001)
     take('a')
     seams.advance(60_001)
