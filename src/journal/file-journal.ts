@@ -164,9 +164,14 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     writing = batch
     writingSince = monotonic()
     try {
-      await chain.write(batch.records)
+      const { instance, upTo } = await chain.write(batch.records)
       batch.settled?.resolve()
-      onBatch?.({ records: batch.records.length, seconds: (monotonic() - writingSince) / 1000 })
+      onBatch?.({
+        instance,
+        upTo,
+        records: batch.records,
+        seconds: (monotonic() - writingSince) / 1000,
+      })
     } catch (error) {
       batch.settled?.reject(journalUnavailable())
       // What nobody waits for can still be written when the disk is back.
