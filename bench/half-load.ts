@@ -8,7 +8,7 @@ const RUNS = 3
 /** So long that what comes every ten seconds, as a full collection may, is in most runs. */
 const SECONDS = 20
 
-/** A server that has rested has forgotten some of what it had compiled. */
+/** What was compiled at the highest load meets other paths here. */
 const WARM_UP_SECONDS = 5
 
 /** How long answers take where a server has twice the room that it needs. */
@@ -24,9 +24,8 @@ export interface Calm {
   readonly stolen: number
 }
 
-/** Asks for half of the most that a side has answered, at moments that know nothing of each other. */
-export async function atHalf(side: Side): Promise<Calm> {
-  const rate = median(figures(side, 'rate')) / 2
+/** Asks for so many a second, at moments that know nothing of each other. */
+export async function atHalf(side: Side, rate: number): Promise<Calm> {
   const load = { ...side.load, connections: CONNECTIONS, seconds: SECONDS, rate }
   const calm: Side = { ...side, load, rounds: [] }
   await measure({ ...side, load: { ...load, seconds: WARM_UP_SECONDS } }, side.checksAll)

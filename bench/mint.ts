@@ -9,8 +9,9 @@ import { atHalf, type Calm } from './half-load.ts'
 import { loadProgram, WrongAnswer } from './load.ts'
 import { installPeers } from './peers.ts'
 import { judgementOf, linesOf, writeResults } from './results.ts'
-import { alternate, BRIEF, type Side } from './rounds.ts'
-import { printLine } from './table.ts'
+import { alternate, BRIEF, figures, type Side } from './rounds.ts'
+import type { BenchServer } from './server.ts'
+import { median, printLine } from './table.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -58,7 +59,7 @@ try {
   if (!quick || error instanceof WrongAnswer) throw error
   printLine([`Nothing was measured: ${error}`])
 } finally {
-  for (const server of arena.running) await server.stop()
+  await stopAll()
   await rm(folder, { recursive: true })
 }
 
@@ -88,16 +89,24 @@ async function namesToMeasure(): Promise<readonly Name[]> {
   }
 }
 
-// Whoever is not asked, or not any more, is ended, so that no server shares its core with a dozen that rest.
+// Each in a process that was started for it and has its core alone: one that rested among others for minutes has forgotten
+// what it had compiled.
 async function calmOf(sides: ReadonlyMap<Name, Side>): Promise<Calm[]> {
-  const asked = CALM.flatMap((name) => sides.get(name) ?? [])
-  for (const server of arena.running) {
-    if (!asked.some((side) => side.server === server)) await server.stop()
-  }
   const found: Calm[] = []
-  for (const side of asked) {
-    found.push(await atHalf(side))
-    await side.server.stop()
+  for (const name of CALM) {
+    const side = sides.get(name)
+    if (side === undefined) continue
+    await stopAll()
+    const anew = { ...arena, folder: await mkdtemp(join(folder, 'calm-')) }
+    const alone = (await startAll([name], anew)).get(name)
+    if (alone === undefined) throw new Error(`${name} was not started`)
+    await stopAll(alone.server)
+    await alternate([alone], 0)
+    found.push(await atHalf(alone, median(figures(side, 'rate')) / 2))
   }
   return found
+}
+
+async function stopAll(but?: BenchServer): Promise<void> {
+  for (const server of arena.running) if (server !== but) await server.stop()
 }
