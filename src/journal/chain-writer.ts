@@ -30,10 +30,9 @@ export interface ChainWriter {
   /**
    * Writes records, and comes back once they are on the disk in a file that is still in its place.
    *
-   * @returns whose chain they stand in, and the number of the last one
    * @throws Error when one of that is not so; the file must be abandoned then
    */
-  write(drafts: readonly Draft[]): Promise<{ readonly instance: string; readonly upTo: number }>
+  write(drafts: readonly Draft[]): Promise<void>
   /** @throws Error when the file is no longer in its place, or shorter than what was written */
   check(): Promise<void>
   /** Lets go of a file that failed. What it has beyond the last record that is safe does not count. */
@@ -46,8 +45,6 @@ export interface ChainWriter {
 
 /** The file that is written now. */
 interface CurrentFile {
-  /** Whose chain it is of. */
-  readonly instance: string
   readonly handle: OpenFile
   readonly identity: Identity
   readonly path: string
@@ -83,7 +80,7 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
       await disk.syncFolder(place.folder)
       const identity = await handle.identity()
       leftTorn = undefined
-      current = { instance: place.instance, handle, identity, path, name, seq, day }
+      current = { handle, identity, path, name, seq, day }
       head = lines.head
       counted = { file: name, bytes: lines.bytes.length }
     } catch (error) {
@@ -125,14 +122,13 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     )
   }
 
-  async function write(drafts: readonly Draft[]) {
+  async function write(drafts: readonly Draft[]): Promise<void> {
     const file = await fileFor(now())
     const lines = linesOf(drafts)
     // Side by side, so that the look at the file costs no time of its own.
     await Promise.all([writeAll(file.handle, lines.bytes), checkPlace(file)])
     head = lines.head
     counted = { file: file.name, bytes: (counted?.bytes ?? 0) + lines.bytes.length }
-    return { instance: file.instance, upTo: head.n }
   }
 
   // A file holds the records of one day, so that a question about some days reads few.

@@ -163,15 +163,10 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     next = emptyBatch()
     writing = batch
     writingSince = monotonic()
-    const written = await write(batch)
-    batch.settled?.resolve()
-    // Whoever listens cannot undo what is safe.
-    onBatch?.({ ...written, records: batch.records, seconds: (monotonic() - writingSince) / 1000 })
-  }
-
-  async function write(batch: Batch) {
     try {
-      return await chain.write(batch.records)
+      await chain.write(batch.records)
+      batch.settled?.resolve()
+      onBatch?.({ records: batch.records.length, seconds: (monotonic() - writingSince) / 1000 })
     } catch (error) {
       batch.settled?.reject(journalUnavailable())
       // What nobody waits for can still be written when the disk is back.

@@ -3,7 +3,6 @@ import type { Refusal } from '../../src/journal/journal.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store, UsageBatch } from '../../src/store/store.ts'
 import { createChainUsage } from '../../src/usage/chain-usage.ts'
-import type { FreshRecords } from '../../src/usage/fresh-records.ts'
 import { createPace } from '../../src/usage/pace.ts'
 import { digestWith } from '../../src/usage/tally.ts'
 import { createUsage, type UsageSource } from '../../src/usage/usage.ts'
@@ -70,10 +69,9 @@ export function chainUsage(
   folder: string,
   store: Pick<Store, 'usage'>,
   standing: () => { readonly instance: string; readonly upTo: number } | undefined,
-  fresh?: FreshRecords,
 ): UsageSource {
   const pace = createPace({ monotonic: () => performance.now() })
-  return createChainUsage({ folder, standing, fresh, store, digest, pace, now: Date.now })
+  return createChainUsage({ folder, standing, store, digest, pace, now: Date.now })
 }
 
 /** How often each outcome is in the database, for the environment of the journal's tests. */
