@@ -24,7 +24,7 @@ export interface Calm {
   readonly stolen: number
 }
 
-/** Asks for so many a second, at moments that know nothing of each other. */
+/** Asks a side that is warmed up for so many a second, at moments that know nothing of each other. */
 export async function atHalf(side: Side, rate: number): Promise<Calm> {
   const load = { ...side.load, connections: CONNECTIONS, seconds: SECONDS, rate }
   const calm: Side = { ...side, load, rounds: [] }

@@ -89,7 +89,7 @@ Written by \`npm run bench\`, on ${new Date().toISOString().slice(0, 10)}. [note
 - Machine: ${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed()} GB; Linux ${release()}
 - Versions: Node ${process.version.slice(1)}, ${versionsOf(sides)}
 - Load: ${loadProgram}, ${connections} connections, ${rounds} interleaved rounds of ${seconds} s, once all had warmed up; ${arePinned ? 'the servers on one core, the load on another' : 'servers and load on the same cores'}
-- At half load: load/steady.js, after a few seconds of the same; medians of a few runs, and in brackets the p99 of the fastest and the slowest
+- At half load: load/steady.js, each server in a process that was started for it, after a few seconds of the same; medians of a few runs, and in brackets the p99 of the fastest and the slowest
 
 Jeton does everything that it does by default, started as \`npm start\` does: it authenticates, limits, keeps a record of each token that is on the disk
 before the answer leaves, and logs. Every token of every contestant was verified. "× Fastify" is
