@@ -112,9 +112,13 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   function add(record: Waiting): void {
     next.records.push(record)
     next.bytes += record.members.length
-    if (isScheduled || running !== undefined) return
+    if (running === undefined) schedule()
+  }
+
+  // Behind the requests that arrived together with this one, so that they share a batch.
+  function schedule(): void {
+    if (isScheduled) return
     isScheduled = true
-    // Behind the requests that arrived together with this one, so that they share a batch.
     setImmediate(() => {
       isScheduled = false
       void work()
@@ -133,6 +137,8 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   function work(): Promise<void> {
     running ??= workOff().finally(() => {
       running = undefined
+      // It came when everything was done, and before this was known.
+      if (isOpen && next.records.length > 0) schedule()
     })
     return running
   }
@@ -163,10 +169,19 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     next = emptyBatch()
     writing = batch
     writingSince = monotonic()
+    await write(batch)
+    batch.settled?.resolve()
+    try {
+      onBatch?.({ records: batch.records.length, seconds: (monotonic() - writingSince) / 1000 })
+    } catch (err) {
+      // Whoever listens cannot undo what is safe.
+      log.error({ err }, 'what was recorded could not be told of')
+    }
+  }
+
+  async function write(batch: Batch): Promise<void> {
     try {
       await chain.write(batch.records)
-      batch.settled?.resolve()
-      onBatch?.({ records: batch.records.length, seconds: (monotonic() - writingSince) / 1000 })
     } catch (error) {
       batch.settled?.reject(journalUnavailable())
       // What nobody waits for can still be written when the disk is back.
@@ -235,7 +250,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   function standing(): JournalStanding | undefined {
     const found = chain.standing()
     if (found === undefined) return ended
-    return { instance: found.instance, head: found.head, backlogBytes: backlogBytes() }
+    return { instance: found.instance, isHeld: true, head: found.head, backlogBytes: backlogBytes() }
   }
 
   async function close(): Promise<void> {
@@ -246,7 +261,8 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     post(closed(now()))
     await running
     await work()
-    ended = standing()
+    const last = standing()
+    ended = last && { ...last, isHeld: false }
     await chain.close()
   }
 }

@@ -65,6 +65,8 @@ export interface AlertRecord {
 export interface JournalStanding {
   /** Whose chain it is. */
   readonly instance: string
+  /** Whether this process has it still: nobody else writes it then. */
+  readonly isHeld: boolean
   /** The last record that is safe. */
   readonly head: Head
   /** What waits to be written. */

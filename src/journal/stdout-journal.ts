@@ -27,7 +27,7 @@ export function createStdoutJournal(stream: RecordStream, { now, monotonic, rand
     },
     refuse: refusals.note,
     alert: (alert) => void post(alerted(now(), alert)),
-    standing: () => ({ instance, head, backlogBytes: 0 }),
+    standing: () => ({ instance, isHeld: true, head, backlogBytes: 0 }),
     async close() {
       refusals.flush()
       post(closed(now()))

@@ -8,6 +8,8 @@ import type { NextUsage, UsageSource } from './usage.ts'
 export interface ChainStanding {
   readonly instance: string
   readonly upTo: number
+  /** Whether this process has the chain, so that nobody else goes on with it. */
+  readonly isHeld: boolean
 }
 
 interface ChainUsageDeps {
@@ -63,12 +65,17 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
   }
 
   async function read(): Promise<NextUsage | undefined> {
-    const found = standing()
-    if (found === undefined) return undefined
-    if (counting?.instance !== found.instance) counting = await begin(found.instance)
+    const instance = standing()?.instance
+    if (instance === undefined) return undefined
+    if (counting?.instance !== instance) counting = await begin(instance)
     const { reader } = counting
-    // The folder was put back to an earlier state, and what comes has numbers that were counted once.
+    // As it is now: the database may have taken its time.
+    const found = standing()
+    if (found?.instance !== instance) return undefined
     if (counting.counted > found.upTo) {
+      // Another process goes on with the chain, and counts it.
+      if (!found.isHeld) return undefined
+      // The folder was put back to an earlier state, and what comes has numbers that were counted once.
       reader.goTo(found.upTo)
       return { batch: batch(counting, found.upTo, { counts: [], sketches: [] }), isAll: true }
     }

@@ -46,7 +46,7 @@ export function openUsage(deps: OpenUsageDeps): { readonly usage: Usage; readonl
   }
   const standing = () => {
     const found = journal.standing()
-    return found && { instance: found.instance, upTo: found.head.n }
+    return found && { instance: found.instance, upTo: found.head.n, isHeld: found.isHeld }
   }
   const pace = createPace(seams)
   const source = createChainUsage({ folder, standing, store, digest, pace, now })

@@ -40,7 +40,7 @@ export function createOtherChains(deps: OtherChainsDeps) {
       if (state === undefined || state === done.get(instance)) continue
       const upTo = await endOf(instance)
       if (upTo === undefined) continue
-      const standing = () => ({ instance, upTo })
+      const standing = () => ({ instance, upTo, isHeld: false })
       if (!(await write(createChainUsage({ folder, standing, store, digest, pace, now })))) return
       done.set(instance, state)
     }

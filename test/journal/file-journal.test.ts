@@ -53,6 +53,39 @@ describe('a journal in files', () => {
     assert.equal(writes - before, 1)
   })
 
+  it('writes a record soon, at whatever moment it came', { timeout: 20_000 }, async (t) => {
+    // Without the look that would find it a quarter of a second later.
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { open, recordsIn } = await journalFolderOf(t)
+    const journal = await open()
+    for (let turns = 0; turns < 30; turns += 1) {
+      await journal.append(tokenOf('before'))
+      // At the end of one write lie moments in which nothing is written and the end is not known yet.
+      for (let turn = 0; turn < turns; turn += 1) await undefined
+      await journal.append(tokenOf(`${turns} turns behind`))
+    }
+    assert.equal(recordsIn().filter(({ type }) => type === 'issued').length, 60)
+  })
+
+  it('is not harmed by who listens to it', async (t) => {
+    const { open, recordsIn, folder, told } = await journalFolderOf(t)
+    const journal = await open({
+      onBatch() {
+        throw new Error('A fault of the listener')
+      },
+    })
+    journal.refuse(refusal)
+    await journal.append(tokenOf('a'))
+    await journal.append(tokenOf('b'))
+    await journal.close()
+    assert.deepEqual(
+      recordsIn().map(({ type, jti }) => (type === 'issued' ? jti : type)),
+      ['opened', 'refused', 'a', 'b', 'closed'],
+    )
+    assert.equal(filesIn(folder).length, 1)
+    assert.deepEqual(told.at(0), ['error', 'what was recorded could not be told of'])
+  })
+
   it('goes on with its chain in a new file after a restart', async (t) => {
     const { open, folder, verify, recordsIn } = await journalFolderOf(t)
     for (const jti of ['a', 'b']) {

@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from 'node:test'
 import type { Journal } from '../../src/journal/journal.ts'
 import { pack } from '../../src/journal/upkeep.ts'
 import { holdIfFree } from '../../src/store/hold.ts'
+import type { Store } from '../../src/store/store.ts'
 import { createOtherChains } from '../../src/usage/other-chains.ts'
 import { createPace } from '../../src/usage/pace.ts'
 import { eventually, filesIn, issuance, journalFolderOf, tokenOf } from '../helpers/journal.ts'
@@ -14,8 +15,15 @@ import { chainUsage, countsIn, countsOf, digest, emptyStore, failing, refusal, u
 function endOf(journal: Journal) {
   return () => {
     const found = journal.standing()
-    return found && { instance: found.instance, upTo: found.head.n }
+    return found && { instance: found.instance, upTo: found.head.n, isHeld: found.isHeld }
   }
+}
+
+/** What counts the chains that nobody writes, for the process of this journal. */
+function othersOf(folder: string, journal: Journal, store: Pick<Store, 'usage'>, now: () => number) {
+  const pace = createPace({ monotonic: () => performance.now() })
+  const own = () => journal.standing()?.instance
+  return createOtherChains({ folder, own, takeHold: holdIfFree, store, digest, pace, now })
 }
 
 async function issue(journal: Journal, count: number): Promise<void> {
@@ -279,6 +287,28 @@ describe('usage of a journal', () => {
     assert.deepEqual([await countsIn(store), countsOf(folder)], [{ issued: 4 }, { issued: 6 }])
   })
 
+  it('does not set back what the next process has counted of its chain', async (t) => {
+    const { open, countingOf, isWhole } = await setup(t)
+    const former = await open()
+    const counting = countingOf(former)
+    await issue(former, 3)
+    await counting.flush()
+    await issue(former, 2)
+    await former.close()
+    // It goes on before the former one has counted its last records.
+    const next = await open()
+    const usage = countingOf(next)
+    await issue(next, 7)
+    await usage.flush()
+    for (let round = 0; round < 2; round += 1) {
+      await counting.flush()
+      await issue(next, 4)
+      await usage.flush()
+      await isWhole()
+    }
+    assert.equal(counting.standing().waiting, 0)
+  })
+
   it('has a piece of its own for what is too much for one', async (t) => {
     const { open, store, countingOf } = await setup(t)
     const journal = await open()
@@ -318,15 +348,7 @@ describe('usage of a journal', () => {
     const usage = countingOf(own)
     await usage.flush()
     let now = Date.now()
-    const others = createOtherChains({
-      folder,
-      own: () => own.standing()?.instance,
-      takeHold: holdIfFree,
-      store,
-      digest,
-      pace: createPace({ monotonic: () => performance.now() }),
-      now: () => now,
-    })
+    const others = othersOf(folder, own, store, () => now)
     const pass = () =>
       others(async (source) => {
         for (let next = await source.next(); next; next = await source.next()) {
@@ -358,5 +380,30 @@ describe('usage of a journal', () => {
     await pass()
     await isWhole()
     assert.deepEqual(await countsIn(store), { issued: 9 })
+  })
+
+  it('does not set back what its next owner has counted, when somebody else counted it', async (t) => {
+    const { folder, open, store, countingOf, isWhole } = await setup(t)
+    const [gone, own] = [await open(), await open()]
+    await issue(gone, 3)
+    const gonesInstance = gone.standing()?.instance
+    await gone.close()
+    const others = othersOf(folder, own, store, () => Date.now() + 3_600_000)
+    let owner: Journal | undefined
+    await others(async (source) => {
+      // It comes back between the look at its chain and the counting.
+      owner = await open()
+      await issue(owner, 5)
+      await countingOf(owner).flush()
+      for (let next = await source.next(); next; next = await source.next()) {
+        source.settle(await store.usage.add(next.batch))
+      }
+      return true
+    })
+    assert.ok(owner)
+    assert.equal(owner.standing()?.instance, gonesInstance)
+    await countingOf(owner).flush()
+    await isWhole()
+    assert.deepEqual(await countsIn(store), { issued: 8 })
   })
 })

@@ -2,7 +2,7 @@ import type { TestContext } from 'node:test'
 import type { Refusal } from '../../src/journal/journal.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store, UsageBatch } from '../../src/store/store.ts'
-import { createChainUsage } from '../../src/usage/chain-usage.ts'
+import { type ChainStanding, createChainUsage } from '../../src/usage/chain-usage.ts'
 import { createPace } from '../../src/usage/pace.ts'
 import { digestWith } from '../../src/usage/tally.ts'
 import { createUsage, type UsageSource } from '../../src/usage/usage.ts'
@@ -68,7 +68,7 @@ export function usageOf(
 export function chainUsage(
   folder: string,
   store: Pick<Store, 'usage'>,
-  standing: () => { readonly instance: string; readonly upTo: number } | undefined,
+  standing: () => ChainStanding | undefined,
 ): UsageSource {
   const pace = createPace({ monotonic: () => performance.now() })
   return createChainUsage({ folder, standing, store, digest, pace, now: Date.now })
