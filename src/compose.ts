@@ -9,7 +9,7 @@ import { createChangeHeads, tellChangeHeads } from './journal/change-head.ts'
 import { openFileJournal } from './journal/file-journal.ts'
 import { journalFolder } from './journal/folder.ts'
 import { tellHeads } from './journal/head-log.ts'
-import type { Journal } from './journal/journal.ts'
+import type { Journal, WrittenBatch } from './journal/journal.ts'
 import { warnOfLargeTokens } from './journal/large-tokens.ts'
 import { noJournal } from './journal/no-journal.ts'
 import { createRecentIssuances, type RecentIssuances } from './journal/recent.ts'
@@ -22,7 +22,7 @@ import { type AuthFailures, createAuthFailures } from './limits/auth-failures.ts
 import type { Limiter, Sharing } from './limits/limiter.ts'
 import { createMemoryLimiter } from './limits/memory.ts'
 import { RedisError } from './limits/redis-faults.ts'
-import { type Counting, type Metrics, openMetrics } from './metrics/metrics.ts'
+import { type Metrics, openMetrics } from './metrics/metrics.ts'
 import { createAdmission } from './mint/admission.ts'
 import { createMint, type Mint } from './mint/mint.ts'
 import { createTurnMint, type TurnMint } from './mint/turn.ts'
@@ -95,8 +95,12 @@ export async function startServices(
   const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
   const admission = createAdmission({ limiter: counting.limiter(limiter, sharing), limits })
   const { now } = seams
-  const { usage, journal: counted } = openUsage({
-    journal: await openJournal(config, seams, log, stream, counting),
+  const { usage, journal: counted } = await openUsage({
+    openJournal: (onBatch) =>
+      openJournal(config, seams, log, stream, (batch) => {
+        onBatch(batch)
+        counting.batch(batch)
+      }),
     folder: config.journal === 'file' ? journalFolder(config.dataDir) : undefined,
     keepDays: config.usageKeepDays,
     takeHold: holdIfFree,
@@ -152,7 +156,7 @@ async function openJournal(
   seams: Seams,
   log: Logger,
   stream: RecordStream,
-  { batch: onBatch }: Counting,
+  onBatch: (batch: WrittenBatch) => void,
 ): Promise<Journal> {
   switch (config.journal) {
     case 'file': {

@@ -18,6 +18,16 @@ export interface ChainWriterDeps {
   readonly rollBytes: number
 }
 
+/** Where records were written. */
+export interface WrittenPlace {
+  /** Whose chain they stand in. */
+  readonly instance: string
+  /** The record behind which they came: between stand only such as say how a file was begun. */
+  readonly after: number
+  /** The last one of them. */
+  readonly upTo: number
+}
+
 /** Writes the chain of one instance, file after file. Its calls must not overlap. */
 export interface ChainWriter {
   /**
@@ -32,7 +42,7 @@ export interface ChainWriter {
    *
    * @throws Error when one of that is not so; the file must be abandoned then
    */
-  write(drafts: readonly Draft[]): Promise<void>
+  write(drafts: readonly Draft[]): Promise<WrittenPlace>
   /** @throws Error when the file is no longer in its place, or shorter than what was written */
   check(): Promise<void>
   /** Lets go of a file that failed. What it has beyond the last record that is safe does not count. */
@@ -45,6 +55,8 @@ export interface ChainWriter {
 
 /** The file that is written now. */
 interface CurrentFile {
+  /** Whose chain it is of. */
+  readonly instance: string
   readonly handle: OpenFile
   readonly identity: Identity
   readonly path: string
@@ -57,9 +69,13 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
   const { folder, disk, takeHold, now, random, rollBytes } = deps
   let claim: Claim | undefined
   let head = GENESIS
+  /** The last record that was there when the chain was taken, or was written since. */
+  let last = 0
   /** How far the last file counts: up to the last record that is safe. */
   let counted: Counted | undefined
   let current: CurrentFile | undefined
+  /** The file that was begun last. If it is removed its place is not given again: who has read it would read on there. */
+  let newest: { readonly instance: string; readonly seq: number } | undefined
   /** What the process before left behind its last whole record, until that is recorded. */
   let leftTorn: Counted | undefined
   return { open, write, check, abandon, close, standing }
@@ -68,7 +84,8 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     const place = await takePlace()
     const at = now()
     const day = dayOf(at)
-    const seq = ((await listFiles(place.folder)).at(-1)?.seq ?? 0) + 1
+    const given = newest?.instance === place.instance ? newest.seq : 0
+    const seq = Math.max(given, (await listFiles(place.folder)).at(-1)?.seq ?? 0) + 1
     const name = fileName(seq, day)
     const path = join(place.folder, name)
     const first = opened(at, { instance: place.instance, because, before: counted, fault })
@@ -80,7 +97,8 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
       await disk.syncFolder(place.folder)
       const identity = await handle.identity()
       leftTorn = undefined
-      current = { handle, identity, path, name, seq, day }
+      newest = { instance: place.instance, seq }
+      current = { instance: place.instance, handle, identity, path, name, seq, day }
       head = lines.head
       counted = { file: name, bytes: lines.bytes.length }
     } catch (error) {
@@ -102,6 +120,7 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
       // What a process that was killed had not waited for can be read, and may still be lost.
       for (const path of end.unsynced) await disk.syncFile(path)
       head = end.head
+      last = end.head.n
       counted = end.counted
       leftTorn = end.torn
     } catch (error) {
@@ -122,13 +141,16 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     )
   }
 
-  async function write(drafts: readonly Draft[]): Promise<void> {
+  async function write(drafts: readonly Draft[]): Promise<WrittenPlace> {
     const file = await fileFor(now())
     const lines = linesOf(drafts)
     // Side by side, so that the look at the file costs no time of its own.
     await Promise.all([writeAll(file.handle, lines.bytes), checkPlace(file)])
     head = lines.head
     counted = { file: file.name, bytes: (counted?.bytes ?? 0) + lines.bytes.length }
+    const after = last
+    last = head.n
+    return { instance: file.instance, after, upTo: last }
   }
 
   // A file holds the records of one day, so that a question about some days reads few.
@@ -147,14 +169,14 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
   }
 
   function linesOf(drafts: readonly Draft[]): { bytes: Buffer; head: Head } {
-    let last = head
+    let end = head
     let text = ''
     for (const draft of drafts) {
-      const line = chain(last, draft)
+      const line = chain(end, draft)
       text += line.text
-      last = line.head
+      end = line.head
     }
-    return { bytes: Buffer.from(text), head: last }
+    return { bytes: Buffer.from(text), head: end }
   }
 
   async function check(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Seams } from '../seams.ts'
-import { type ChainWriter, createChainWriter } from './chain-writer.ts'
+import { type ChainWriter, createChainWriter, type WrittenPlace } from './chain-writer.ts'
 import type { TakeHold } from './claim.ts'
 import { type Disk, systemDisk } from './disk.ts'
 import {
@@ -169,19 +169,19 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     next = emptyBatch()
     writing = batch
     writingSince = monotonic()
-    await write(batch)
+    const place = await write(batch)
     batch.settled?.resolve()
     try {
-      onBatch?.({ records: batch.records.length, seconds: (monotonic() - writingSince) / 1000 })
+      onBatch?.({ ...place, records: batch.records, seconds: (monotonic() - writingSince) / 1000 })
     } catch (err) {
       // Whoever listens cannot undo what is safe.
       log.error({ err }, 'what was recorded could not be told of')
     }
   }
 
-  async function write(batch: Batch): Promise<void> {
+  async function write(batch: Batch): Promise<WrittenPlace> {
     try {
-      await chain.write(batch.records)
+      return await chain.write(batch.records)
     } catch (error) {
       batch.settled?.reject(journalUnavailable())
       // What nobody waits for can still be written when the disk is back.

@@ -73,9 +73,49 @@ export interface JournalStanding {
   readonly backlogBytes: number
 }
 
+/** The outcome of what was not refused. */
+export const ISSUED = 'issued'
+
+/** What happened to one key. */
+export interface Countable {
+  readonly environmentId: string
+  readonly keyId: string
+  readonly format: string
+  /** `issued`, or the code of the refusal. */
+  readonly outcome: string
+  readonly count: number
+  /** Whom a token is for; `undefined` when it names nobody. */
+  readonly subject: string | undefined
+}
+
+/** What is to be counted of an issuance. */
+export function countOfIssuance({ environmentId, keyId, format, subject }: Issuance): Countable {
+  // A token that names nobody has its key in the place of a subject.
+  const named = subject === keyId ? undefined : subject
+  return { environmentId, keyId, format, outcome: ISSUED, count: 1, subject: named }
+}
+
+/** What is to be counted of a refusal: nobody was given anything. */
+export function countOfRefusal({ environmentId, keyId, format, code }: Refusal): Countable {
+  return { environmentId, keyId, format, outcome: code, count: 1, subject: undefined }
+}
+
+/** A record as it is counted. */
+export interface CountedRecord {
+  /** Unix milliseconds. */
+  readonly at: number
+  readonly counts: readonly Countable[]
+}
+
 /** Records that were written at once and are safe now. */
 export interface WrittenBatch {
-  readonly records: number
+  /** Whose chain they stand in. */
+  readonly instance: string
+  /** The number of the record that they follow; what stands between counts nothing. */
+  readonly after: number
+  /** The number of the last one. */
+  readonly upTo: number
+  readonly records: readonly CountedRecord[]
   /** From the beginning of the write until the disk has it. */
   readonly seconds: number
 }

@@ -66,6 +66,6 @@ export function registerBatchMetrics(registry: Registry): (batch: WrittenBatch) 
 
   return ({ records, seconds }) => {
     durations.observe(seconds)
-    sizes.observe(records)
+    sizes.observe(records.length)
   }
 }

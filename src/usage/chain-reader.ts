@@ -3,10 +3,9 @@ import { type ChainFile, listFiles } from '../journal/folder.ts'
 import { NEWLINE, readBlocks, readLines } from '../journal/lines.ts'
 import type { Pace } from './pace.ts'
 import { createRecordReader } from './read-record.ts'
-import { createTally, type Digest, type Tally } from './tally.ts'
+import { createTally, type Digest, MOST_KINDS, type Tally } from './tally.ts'
 
-/** A piece has so many kinds at most, and about so many bytes of records: what is written at once stays small. */
-const MOST_KINDS = 1_000
+/** Read ahead at once, about so many bytes of records. */
 const MOST_BYTES = 33_554_432
 
 /** Cut from one way through a file: what is packed has no place to begin at but its beginning. */
@@ -61,10 +60,11 @@ export function createChainReader({ folder, instance, digest, pace }: ChainReade
   let tally = createTally(digest)
   return {
     goTo(n) {
+      // What is passed over is passed by where it stands, and what comes again stands anywhere before.
+      if (n < last) place = undefined
       ready = []
       given = n
       last = n
-      place = undefined
       tally = createTally(digest)
     },
     position: () => given,

@@ -1,7 +1,8 @@
 import type { Store, UsageBatch } from '../store/store.ts'
 import { createChainReader } from './chain-reader.ts'
+import type { FreshRecords } from './fresh-records.ts'
 import type { Pace } from './pace.ts'
-import type { Digest } from './tally.ts'
+import type { Digest, Tally } from './tally.ts'
 import type { NextUsage, UsageSource } from './usage.ts'
 
 /** Which chain is counted, and the last of its records that is safe: as far as it may be counted. */
@@ -17,6 +18,8 @@ interface ChainUsageDeps {
   readonly folder: string
   /** `undefined` while there is no chain. */
   readonly standing: () => ChainStanding | undefined
+  /** What need not be read, of a chain that this process writes. */
+  readonly fresh?: FreshRecords | undefined
   readonly store: Pick<Store, 'usage'>
   readonly digest: Digest
   readonly pace: Pace
@@ -35,11 +38,12 @@ interface Counting {
 const MINUTE_MS = 60_000
 
 /**
- * Counts the records of a chain by reading its files behind what the database has counted. So usage is what the journal
- * says, whatever became of the process, the database or a commit in between, and a database that is away costs no memory.
+ * Counts the records of a chain behind what the database has counted: from memory those that are there still, if all before
+ * them are counted, and else by reading its files. So usage is what the journal says, whatever became of the process, the
+ * database or a commit in between, and a database that is away costs no memory.
  */
 export function createChainUsage(deps: ChainUsageDeps): UsageSource {
-  const { folder, standing, store, digest, pace, now } = deps
+  const { folder, standing, fresh, store, digest, pace, now } = deps
   let counting: Counting | undefined
   let pending: UsageBatch | undefined
   return {
@@ -80,11 +84,21 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
       return { batch: batch(counting, found.upTo, { counts: [], sketches: [] }), isAll: true }
     }
     for (;;) {
-      const tally = await reader.read(found.upTo)
+      const tally = takeFresh(counting) ?? (await readOn(counting, found.upTo))
       const isAll = reader.position() >= found.upTo
       if (tally.size() > 0) return { batch: batch(counting, reader.position(), tally.content()), isAll }
       if (isAll) return undefined
     }
+  }
+
+  function takeFresh({ instance, reader }: Counting): Tally | undefined {
+    const found = fresh?.take(instance, reader.position())
+    if (found !== undefined) reader.goTo(found.upTo)
+    return found?.tally
+  }
+
+  function readOn({ instance, reader }: Counting, upTo: number): Promise<Tally> {
+    return reader.read(Math.min(upTo, fresh?.beginIn(instance) ?? upTo))
   }
 
   async function begin(instance: string): Promise<Counting> {

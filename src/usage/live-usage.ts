@@ -1,8 +1,8 @@
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
-import type { Journal } from '../journal/journal.ts'
+import { type Countable, countOfIssuance, countOfRefusal, type Journal } from '../journal/journal.ts'
 import type { Seams } from '../seams.ts'
 import type { UsageBatch } from '../store/store.ts'
-import { type Countable, createTally, type Digest, ISSUED } from './tally.ts'
+import { createTally, type Digest } from './tally.ts'
 import type { UsageSource } from './usage.ts'
 
 /** What a process's own counting is called in the place of a chain. */
@@ -57,22 +57,13 @@ export function createLiveUsage(deps: LiveUsageDeps): LiveUsage {
     count: (journal) => ({
       ...journal,
       append(issuance) {
-        const { environmentId, keyId, format, subject } = issuance
         const recorded = journal.append(issuance)
-        note({
-          environmentId,
-          keyId,
-          format,
-          outcome: ISSUED,
-          count: 1,
-          subject: subject === keyId ? undefined : subject,
-        })
+        note(countOfIssuance(issuance))
         return recorded
       },
       refuse(refusal) {
-        const { environmentId, keyId, format, code } = refusal
         journal.refuse(refusal)
-        note({ environmentId, keyId, format, outcome: code, count: 1, subject: undefined })
+        note(countOfRefusal(refusal))
       },
     }),
   }

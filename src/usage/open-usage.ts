@@ -1,8 +1,9 @@
 import type { TakeHold } from '../journal/claim.ts'
-import type { Journal } from '../journal/journal.ts'
+import type { Journal, WrittenBatch } from '../journal/journal.ts'
 import type { Seams } from '../seams.ts'
 import type { Store } from '../store/store.ts'
 import { createChainUsage } from './chain-usage.ts'
+import { createFreshRecords } from './fresh-records.ts'
 import { createLiveUsage, LIVE_PREFIX } from './live-usage.ts'
 import { createOtherChains } from './other-chains.ts'
 import { createPace } from './pace.ts'
@@ -11,7 +12,8 @@ import { digestWith } from './tally.ts'
 import { createUsage, type Usage } from './usage.ts'
 
 interface OpenUsageDeps {
-  readonly journal: Journal
+  /** Opens the journal, which tells of each batch that is safe if it has files. */
+  readonly openJournal: (onBatch: (batch: WrittenBatch) => void) => Promise<Journal>
   /** Where the journal's files lie; `undefined` when it has none. */
   readonly folder: string | undefined
   /** How long counts of hours are kept. */
@@ -34,11 +36,15 @@ const DAY_MINUTES = 1_440
 /** As many small removals in a minute: more than a day's counts come in a day. */
 const REMOVALS_A_MINUTE = 20
 
-/** Opens the counting of what goes through a journal, which is to be used in the place of the one that was given. */
-export function openUsage(deps: OpenUsageDeps): { readonly usage: Usage; readonly journal: Journal } {
-  const { journal, folder, takeHold, store, secret, seams, log } = deps
+/** Opens a journal, and the counting of what goes through the one that is given back. */
+export async function openUsage(
+  deps: OpenUsageDeps,
+): Promise<{ readonly usage: Usage; readonly journal: Journal }> {
+  const { openJournal, folder, takeHold, store, secret, seams, log } = deps
   const { now } = seams
   const digest = digestWith(secret)
+  const fresh = createFreshRecords(digest)
+  const journal = await openJournal(fresh.add)
   if (folder === undefined) {
     const source = createLiveUsage({ digest, seams, log })
     const usage = createUsage({ store, source, upkeep: forgetOld, seams, log })
@@ -49,7 +55,7 @@ export function openUsage(deps: OpenUsageDeps): { readonly usage: Usage; readonl
     return found && { instance: found.instance, upTo: found.head.n, isHeld: found.isHeld }
   }
   const pace = createPace(seams)
-  const source = createChainUsage({ folder, standing, store, digest, pace, now })
+  const source = createChainUsage({ folder, standing, fresh, store, digest, pace, now })
   const own = () => standing()?.instance
   const countOthers = createOtherChains({ folder, own, takeHold, store, digest, pace, now })
   const usage = createUsage({

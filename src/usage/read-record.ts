@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Countable, ISSUED } from './tally.ts'
+import { type Countable, ISSUED } from '../journal/journal.ts'
 
 /** A line of a journal, as far as it is counted. */
 export interface UsageRecord {

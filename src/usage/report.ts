@@ -1,7 +1,7 @@
 import { distinctIn, readSketch } from '../domain/distinct.ts'
+import { ISSUED } from '../journal/journal.ts'
 import type { MinuteRange, Store, UsageCount } from '../store/store.ts'
 import { STEPS, type Step } from './span.ts'
-import { ISSUED } from './tally.ts'
 
 /** More sums than one answer has: those of the busiest keys come first. */
 export const MOST_SUMS = 1_000

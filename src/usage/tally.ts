@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 import { addToSketch, emptySketch, type Sketch, writeSketch } from '../domain/distinct.ts'
+import { type Countable, ISSUED } from '../journal/journal.ts'
 import type { SubjectSketch, UsageCount } from '../store/store.ts'
 
-/** The outcome of what was not refused. */
-export const ISSUED = 'issued'
+/** A tally with more kinds is to be ended: what is written at once stays small. */
+export const MOST_KINDS = 1_000
 
 const DAY_MINUTES = 1_440
 
@@ -14,18 +15,6 @@ export type Digest = (environmentId: string, subject: string) => string
 export function digestWith(secret: Uint8Array): Digest {
   const key = Buffer.from(secret).toString('base64url')
   return (environmentId, subject) => hash('sha256', `${key} ${environmentId} ${subject}`, 'hex')
-}
-
-/** What happened to one key. */
-export interface Countable {
-  readonly environmentId: string
-  readonly keyId: string
-  readonly format: string
-  /** `issued`, or the code of the refusal. */
-  readonly outcome: string
-  readonly count: number
-  /** Whom a token is for; `undefined` when it names nobody. */
-  readonly subject: string | undefined
 }
 
 /** Counts of a while. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { type Disk, systemDisk } from '../../src/journal/disk.ts'
+import { type OpenFile, systemDisk } from '../../src/journal/disk.ts'
 import type { AlertRecord, Refusal } from '../../src/journal/journal.ts'
+import { diskWith } from '../helpers/disk.ts'
 import { eventually, filesIn, issuance, journalFolderOf, tokenOf } from '../helpers/journal.ts'
 import { drivenSeams } from '../helpers/seams.ts'
 
@@ -353,30 +354,6 @@ describe('a journal whose disk fails', () => {
     assert.equal((await verify())[0]?.broken, undefined)
   })
 })
-
-type OpenFile = Awaited<ReturnType<Disk['create']>>
-
-interface Faults {
-  readonly write?: (file: OpenFile, bytes: Uint8Array) => Promise<number>
-  readonly identity?: () => Promise<never>
-}
-
-/** The real disk, of which some calls are answered otherwise. */
-function diskWith({ write, identity }: Faults, isBroken = () => true): Disk {
-  return {
-    ...systemDisk,
-    identity: (path) =>
-      identity && isBroken() && path.endsWith('.jsonl') ? identity() : systemDisk.identity(path),
-    async create(path) {
-      const file = await systemDisk.create(path)
-      return {
-        ...file,
-        write: (bytes) => (write && isBroken() ? write(file, bytes) : file.write(bytes)),
-        identity: () => (identity && isBroken() ? identity() : file.identity()),
-      }
-    },
-  }
-}
 
 /** As the system does it when a disk fails: what was written can be read, and is not safe. */
 async function unsynced(file: OpenFile, bytes: Uint8Array): Promise<number> {

@@ -1,12 +1,15 @@
+import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { Refusal } from '../../src/journal/journal.ts'
+import type { FileJournalDeps } from '../../src/journal/file-journal.ts'
+import type { Journal, Refusal, WrittenBatch } from '../../src/journal/journal.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import type { Store, UsageBatch } from '../../src/store/store.ts'
 import { type ChainStanding, createChainUsage } from '../../src/usage/chain-usage.ts'
+import { createFreshRecords, type FreshRecords } from '../../src/usage/fresh-records.ts'
 import { createPace } from '../../src/usage/pace.ts'
 import { digestWith } from '../../src/usage/tally.ts'
 import { createUsage, type UsageSource } from '../../src/usage/usage.ts'
-import { issuance, readRecords } from '../helpers/journal.ts'
+import { eventually, filesIn, issuance, journalFolderOf, readRecords, tokenOf } from '../helpers/journal.ts'
 
 export const digest = digestWith(new Uint8Array(32))
 
@@ -69,9 +72,10 @@ export function chainUsage(
   folder: string,
   store: Pick<Store, 'usage'>,
   standing: () => ChainStanding | undefined,
+  fresh?: FreshRecords,
 ): UsageSource {
   const pace = createPace({ monotonic: () => performance.now() })
-  return createChainUsage({ folder, standing, store, digest, pace, now: Date.now })
+  return createChainUsage({ folder, standing, fresh, store, digest, pace, now: Date.now })
 }
 
 /** How often each outcome is in the database, for the environment of the journal's tests. */
@@ -96,4 +100,49 @@ export function countsOf(folder: string): Record<string, number> {
     if (Array.isArray(counts)) for (const kind of counts) note(kind.code, kind.count)
   }
   return found
+}
+
+/** Where a journal ends, as its counting is told. */
+export function endOf(journal: Journal) {
+  return () => {
+    const found = journal.standing()
+    return found && { instance: found.instance, upTo: found.head.n, isHeld: found.isHeld }
+  }
+}
+
+export async function issue(journal: Journal, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, (_, index) => journal.append(tokenOf(`t${index}`))))
+}
+
+/** A file that is removed is noticed with the next record. */
+export async function untilAnotherFile(journal: Journal, folder: string): Promise<void> {
+  await eventually(async () => {
+    try {
+      await journal.append(tokenOf('another'))
+      return filesIn(folder).length > 0
+    } catch {
+      return false
+    }
+  }, 'another file is begun')
+}
+
+/** Where records are counted from: their files alone, or memory as well, as in a server. */
+export type From = 'files' | 'memory'
+
+export async function setup(t: TestContext, from: From) {
+  const { folder, open: openJournal } = await journalFolderOf(t)
+  const { store, log, told } = await emptyStore(t)
+  const faulty = failing(store)
+  const listeners = new Set<(batch: WrittenBatch) => void>()
+  const onBatch = (batch: WrittenBatch) => {
+    for (const listen of listeners) listen(batch)
+  }
+  const open = (deps: Partial<FileJournalDeps> = {}) => openJournal({ onBatch, ...deps })
+  const countingOf = (journal: Journal, readIn = folder) => {
+    const fresh = createFreshRecords(digest)
+    if (from === 'memory') listeners.add(fresh.add)
+    return usageOf(chainUsage(readIn, faulty, endOf(journal), fresh), faulty, log)
+  }
+  const isWhole = async () => assert.deepEqual(await countsIn(store), countsOf(folder))
+  return { folder, open, store: faulty, told, countingOf, isWhole }
 }

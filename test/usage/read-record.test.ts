@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { chain, closed, GENESIS, issued, opened, refusals, refused } from '../../src/journal/record.ts'
+import {
+  chain,
+  closed,
+  type Draft,
+  GENESIS,
+  issued,
+  opened,
+  refusals,
+  refused,
+} from '../../src/journal/record.ts'
 import { createRecordReader } from '../../src/usage/read-record.ts'
 import { issuance } from '../helpers/journal.ts'
 import { refusal } from './counted.ts'
@@ -10,8 +19,14 @@ const { environmentId, keyId, format } = issuance
 const who = { environmentId, keyId, format, count: 1 }
 const AT = Date.UTC(2026, 11, 31, 23, 59, 59, 999)
 
-/** What is counted of a record that a journal has written. */
-function countsOf(draft: Parameters<typeof chain>[1]) {
+/** What is counted of a record that a journal has written: the same as while it was in memory. */
+function countsOf(draft: Draft) {
+  const counts = countsOfLine(draft)
+  assert.deepEqual(counts, draft.counts)
+  return counts
+}
+
+function countsOfLine(draft: Parameters<typeof chain>[1]) {
   return read(chain(GENESIS, draft).text.trimEnd())?.counts
 }
 
@@ -60,10 +75,10 @@ describe('what is counted of a record', () => {
     const line = chain(GENESIS, refused(AT, refusal)).text.trimEnd()
     // A caller's own words are no outcome.
     const members = `"type":"refused","environmentId":"e","keyId":"k","format":"f","subject":"issued"`
-    assert.deepEqual(countsOf({ at: AT, members: `${members}}` }), [])
+    assert.deepEqual(countsOfLine({ at: AT, members: `${members}}` }), [])
     assert.deepEqual(read(line.replace('rate_limited', 'rate limited'))?.counts, [])
-    assert.deepEqual(countsOf({ at: AT, members: '"type":"refusals","counts":[{"count":-1}]}' }), [])
-    assert.deepEqual(countsOf({ at: AT, members: '"type":"refusals","counts":[' }), [])
+    assert.deepEqual(countsOfLine({ at: AT, members: '"type":"refusals","counts":[{"count":-1}]}' }), [])
+    assert.deepEqual(countsOfLine({ at: AT, members: '"type":"refusals","counts":[' }), [])
     for (const none of ['', '{}', '\0'.repeat(100), line.slice(1), 'x'.repeat(300_000)]) {
       assert.equal(read(none), undefined)
     }
