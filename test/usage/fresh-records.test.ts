@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { type Disk, type OpenFile, systemDisk } from '../../src/journal/disk.ts'
@@ -88,10 +88,10 @@ describe('usage counted from memory', SOON, () => {
   it('is not counted when somebody else has counted the chain in the meantime', async (t) => {
     const { open, folder, store, countingOf, isWhole } = await setup(t, 'memory')
     const journal = await open()
-    const [usage, other] = [
-      countingOf(journal),
-      usageOf(chainUsage(folder, store, endOf(journal)), store, quiet),
-    ]
+    const files = `${folder}-link`
+    symlinkSync(folder, files)
+    const usage = countingOf(journal, files)
+    const other = usageOf(chainUsage(folder, store, endOf(journal)), store, quiet)
     await issue(journal, 3)
     await usage.flush()
     await issue(journal, 4)
@@ -110,6 +110,11 @@ describe('usage counted from memory', SOON, () => {
     await other.flush()
     await issue(journal, 1)
     await usage.flush()
+    await usage.flush()
+    await isWhole()
+    // From here on it needs no file again.
+    rmSync(files)
+    await issue(journal, 8)
     await usage.flush()
     await isWhole()
   })
@@ -200,9 +205,11 @@ describe('usage counted from memory', SOON, () => {
     await issue(journal, 3)
     const earlier = `${folder}-earlier`
     cpSync(own(), earlier, { recursive: true })
-    await issue(journal, 40)
+    await issue(journal, 4)
     await usage.flush()
-    assert.deepEqual(await countsIn(store), { issued: 43 })
+    assert.deepEqual(await countsIn(store), { issued: 7 })
+    // They are gone with the folder, and must not be taken for others of the same numbers.
+    await issue(journal, 6)
     const [instance, end] = [journal.standing()?.instance, journal.standing()?.head.n ?? 0]
     // Put back in a moment, as the journal sees it: its chain goes on with numbers that it has given before.
     rmSync(own(), { recursive: true })
@@ -215,14 +222,14 @@ describe('usage counted from memory', SOON, () => {
     await issue(journal, 5)
     await usage.flush()
     assert.equal(usage.standing().waiting, 0)
-    assert.deepEqual(await countsIn(store), { issued: 48 })
+    assert.deepEqual(await countsIn(store), { issued: 12 })
     rmSync(own(), { recursive: true })
     await untilAnotherFile(journal, folder)
     assert.notEqual(journal.standing()?.instance, instance)
     await issue(journal, 6)
     await usage.flush()
     assert.equal(usage.standing().waiting, 0)
-    assert.deepEqual(await countsIn(store), { issued: 48 + (countsOf(folder).issued ?? 0) })
+    assert.deepEqual(await countsIn(store), { issued: 12 + (countsOf(folder).issued ?? 0) })
   })
 
   it('has nothing of a batch of which not all could be counted', () => {
