@@ -27,7 +27,7 @@ import {
 } from './counted.ts'
 
 /** What makes an endless loop show: it would keep everything else from going on. */
-const SOON = { timeout: inFull(400_000, 40_000) }
+const SOON = { timeout: inFull(400_000, 60_000) }
 
 const quiet = { info() {}, warn() {}, error() {} }
 
@@ -257,7 +257,7 @@ describe('usage counted from memory', SOON, () => {
 
   it('counts each token once, whatever comes', async (t) => {
     const chance = seededChance(t)
-    for (let trial = 0; trial < inFull(400, 20); trial += 1) await tryOnce(chance)
+    for (let trial = 0; trial < inFull(400, 10); trial += 1) await tryOnce(chance)
 
     async function tryOnce(below: (count: number) => number): Promise<void> {
       const { open, folder, store, countingOf } = await setup(t, 'memory')
