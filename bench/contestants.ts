@@ -1,4 +1,5 @@
 import { createPublicKey, createSecretKey, randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { install } from './jeton.ts'
@@ -46,28 +47,32 @@ const OFF = {
 export interface Arena {
   /** Where installations are made. */
   readonly folder: string
-  /** Whoever was started, so that whoever began can end them. */
-  readonly running: BenchServer[]
   readonly connections: number
   readonly seconds: number
 }
 
-/** Starts contestants, each in a process of its own. */
-export async function startAll(names: readonly Name[], arena: Arena): Promise<Map<Name, Side>> {
-  const sides = new Map<Name, Side>()
-  // The limit answers with as much as Jeton does, so that one is asked first.
-  sides.set('hs256', await jeton('hs256', arena))
-  const bytes = await answerLength(sides.get('hs256'))
-  for (const name of names) if (!sides.has(name)) sides.set(name, await start(name, arena, bytes))
-  return new Map(names.flatMap((name) => [...sides].filter(([known]) => known === name)))
+/** Starts a contestant in a process of its own, hands it out, and ends it. */
+export async function alone<Found>(
+  name: Name,
+  arena: Arena,
+  use: (side: Side) => Promise<Found>,
+): Promise<Found> {
+  const folder = await mkdtemp(join(arena.folder, 'alone-'))
+  const side = await start(name, { ...arena, folder })
+  try {
+    return await use(side)
+  } finally {
+    await side.server.stop()
+    await rm(folder, { recursive: true })
+  }
 }
 
-function start(name: Name, arena: Arena, bytes: number): Promise<Side> {
+function start(name: Name, arena: Arena): Promise<Side> {
   switch (name) {
     case 'http':
-      return bare(name, contestant('bare-http.js'), arena, bytes)
+      return bare(name, contestant('bare-http.js'), arena)
     case 'fastify':
-      return bare(name, BARE_FASTIFY, arena, bytes)
+      return bare(name, BARE_FASTIFY, arena)
     case 'express':
       return express(arena)
     case 'oidc':
@@ -80,8 +85,9 @@ function start(name: Name, arena: Arena, bytes: number): Promise<Side> {
   }
 }
 
-async function bare(name: Name, program: string, arena: Arena, bytes: number): Promise<Side> {
-  const server = await run(arena, program, { BYTES: `${bytes}` })
+async function bare(name: Name, program: string, arena: Arena): Promise<Side> {
+  const bytes = await answerLength(arena)
+  const server = await startServer({ BYTES: `${bytes}` }, program)
   const check = (body: string) => {
     if (body.length !== bytes) throw new WrongAnswer(`${NAMES[name]} answered ${body}`)
   }
@@ -91,7 +97,7 @@ async function bare(name: Name, program: string, arena: Arena, bytes: number): P
 
 async function express(arena: Arena): Promise<Side> {
   const SECRET = newSecret()
-  const server = await run(arena, contestant('express-jsonwebtoken.js'), { SECRET, NODE_ENV: 'production' })
+  const server = await startServer({ SECRET, NODE_ENV: 'production' }, contestant('express-jsonwebtoken.js'))
   const verify = tokenCheck(secretKey(SECRET))
   const load = { path: '/auth/token', authorizations: ['Bearer none'], body: BODY }
   return side('express', server, load, arena, (body) => verify(JSON.parse(body).token))
@@ -101,8 +107,8 @@ async function oidc(name: 'oidc' | 'oidcHs256', arena: Arena): Promise<Side> {
   const [SECRET, CLIENT_SECRET] = [newSecret(), newSecret()]
   const env = { CLIENT_ID: 'bench', CLIENT_SECRET, NODE_ENV: 'production' }
   const program = contestant('oidc-provider.js')
-  const server = await run(arena, program, name === 'oidc' ? env : { ...env, SECRET })
-  const keys = name === 'oidc' ? await publicKeys(`${server.url}/jwks`) : secretKey(SECRET)
+  const server = await startServer(name === 'oidc' ? env : { ...env, SECRET }, program)
+  const keys = name === 'oidc' ? await publicKeysOf(server) : secretKey(SECRET)
   const verify = tokenCheck(keys)
   const load = {
     path: '/token',
@@ -115,7 +121,7 @@ async function oidc(name: 'oidc' | 'oidcHs256', arena: Arena): Promise<Side> {
 
 async function bareMint(arena: Arena): Promise<Side> {
   const [SECRET, SECRET_KEY] = [newSecret(), newSecret()]
-  const server = await run(arena, contestant('bare-mint.ts'), { SECRET, SECRET_KEY })
+  const server = await startServer({ SECRET, SECRET_KEY }, contestant('bare-mint.ts'))
   const verify = tokenCheck(secretKey(SECRET))
   const load = { path: '/auth/token', authorizations: [`Bearer ${SECRET_KEY}`], body: BODY }
   return side('bareMint', server, load, arena, (body) => verify(JSON.parse(body).token))
@@ -131,9 +137,14 @@ function secretKey(secret: string): VerifyingKeys {
 
 const jwksSchema = z.object({ keys: z.array(z.looseObject({ kid: z.string(), kty: z.string() })) })
 
-async function publicKeys(url: string): Promise<VerifyingKeys> {
-  const { keys } = jwksSchema.parse(await (await fetch(url)).json())
-  return new Map(keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]))
+async function publicKeysOf(server: BenchServer): Promise<VerifyingKeys> {
+  try {
+    const { keys } = jwksSchema.parse(await (await fetch(`${server.url}/jwks`)).json())
+    return new Map(keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]))
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
 }
 
 async function jeton(name: Name, arena: Arena): Promise<Side> {
@@ -141,7 +152,7 @@ async function jeton(name: Name, arena: Arena): Promise<Side> {
   const { env, secretKey, verify } = await install(join(arena.folder, name), {}, { signingAlgorithm })
   const off = Object.entries(OFF).find(([known]) => known === name)?.[1] ?? {}
   const program = 'OFF' in off ? JETON_IN_PARTS : MAIN
-  const server = await run(arena, program, { ...env, ...off })
+  const server = await startServer({ ...env, ...off }, program)
   const load = { path: '/auth/token', authorizations: [`Bearer ${secretKey}`], body: BODY }
   return side(name, server, load, arena, (body) => verify(JSON.parse(body).token))
 }
@@ -158,14 +169,13 @@ function side(
   return { name: NAMES[name], server, load: full, check, checksAll, rounds: [] }
 }
 
-async function run(arena: Arena, program: string, env: Readonly<Record<string, string>>) {
-  const server = await startServer(env, program)
-  arena.running.push(server)
-  return server
-}
+let answersHave: number | undefined
 
-async function answerLength(jeton: Side | undefined): Promise<number> {
-  if (jeton === undefined) throw new Error('Jeton was not started')
-  const { bodies } = await ask(jeton.server.url, { ...jeton.load, connections: 1, seconds: 1 }, true)
-  return bodies[0]?.length ?? 0
+/** How long an answer of Jeton is: the limit answers with as much. */
+async function answerLength(arena: Arena): Promise<number> {
+  answersHave ??= await alone('hs256', arena, async ({ server, load }) => {
+    const { bodies } = await ask(server.url, { ...load, connections: 1, seconds: 1 }, true)
+    return bodies[0]?.length ?? 0
+  })
+  return answersHave
 }

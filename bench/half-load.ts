@@ -24,8 +24,8 @@ export interface Calm {
   readonly stolen: number
 }
 
-/** Asks a side that is warmed up for so many a second, at moments that know nothing of each other. */
-export async function atHalf(side: Side, rate: number): Promise<Calm> {
+/** Asks a side that is warmed up for so many a second, at moments that know nothing of each other. @throws WrongAnswer */
+export async function atRate(side: Side, rate: number): Promise<Calm> {
   const load = { ...side.load, connections: CONNECTIONS, seconds: SECONDS, rate }
   const calm: Side = { ...side, load, rounds: [] }
   await measure({ ...side, load: { ...load, seconds: WARM_UP_SECONDS } }, side.checksAll)

@@ -4,13 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Arena, type Name, PEERS, startAll } from './contestants.ts'
-import { atHalf, type Calm } from './half-load.ts'
+import { type Arena, alone, NAMES, type Name, PEERS } from './contestants.ts'
+import { atRate, type Calm } from './half-load.ts'
 import { loadProgram, WrongAnswer } from './load.ts'
 import { installPeers } from './peers.ts'
 import { judgementOf, linesOf, writeResults } from './results.ts'
-import { alternate, BRIEF, figures, type Side } from './rounds.ts'
-import type { BenchServer } from './server.ts'
+import { BRIEF, figures, measure, type Rounds, THOROUGH, warm } from './rounds.ts'
 import { median, printLine } from './table.ts'
 
 const { values: options } = parseArgs({
@@ -18,12 +17,12 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     connections: { type: 'string', default: '64' },
     rounds: { type: 'string' },
-    seconds: { type: 'string', default: '2' },
+    seconds: { type: 'string' },
     only: { type: 'string' },
   },
 })
 const { quick } = options
-const rounds = Number(options.rounds ?? (quick ? 3 : 7))
+const rounds = Number(options.rounds ?? (quick ? 2 : 5))
 
 const ALL: readonly Name[] = [
   'http',
@@ -48,9 +47,8 @@ const CALM: readonly Name[] = ['fastify', 'bareMint', 'hs256', 'eddsa', 'noJourn
 const folder = await mkdtemp(join(tmpdir(), 'jeton-bench-'))
 const arena: Arena = {
   folder,
-  running: [],
   connections: Number(options.connections),
-  seconds: Number(options.seconds),
+  seconds: Number(options.seconds ?? (quick ? 1 : 2)),
 }
 try {
   await bench()
@@ -59,22 +57,18 @@ try {
   if (!quick || error instanceof WrongAnswer) throw error
   printLine([`Nothing was measured: ${error}`])
 } finally {
-  await stopAll()
   await rm(folder, { recursive: true })
 }
 
 async function bench(): Promise<void> {
-  const wanted = await namesToMeasure()
-  const sides = await startAll(wanted, arena)
-  await alternate([...sides.values()], rounds, quick ? BRIEF : undefined)
-  for (const line of linesOf(sides)) printLine(line)
+  const found = await inTurns(await namesToMeasure())
+  for (const line of linesOf(found)) printLine(line)
   if (quick) return
-  const calm = await calmOf(sides)
-  const judgement = judgementOf(sides, calm)
+  const judgement = judgementOf(found, await calmOf(found))
   for (const { promise, found, isKept } of judgement)
     printLine([`${promise}: ${isKept === undefined ? '' : isKept ? 'kept, ' : 'missed, '}${found}`])
   if (judgement.some(({ isKept }) => isKept === false)) process.exitCode = 1
-  if (options.only === undefined) await writeResults(sides, judgement, { ...arena, rounds })
+  if (options.only === undefined) await writeResults(found, judgement, { ...arena, rounds })
 }
 
 async function namesToMeasure(): Promise<readonly Name[]> {
@@ -89,24 +83,35 @@ async function namesToMeasure(): Promise<readonly Name[]> {
   }
 }
 
-// Each in a process that was started for it and has its core alone: one that rested among others for minutes has forgotten
-// what it had compiled.
-async function calmOf(sides: ReadonlyMap<Name, Side>): Promise<Calm[]> {
-  const found: Calm[] = []
-  for (const name of CALM) {
-    const side = sides.get(name)
-    if (side === undefined) continue
-    await stopAll()
-    const anew = { ...arena, folder: await mkdtemp(join(folder, 'calm-')) }
-    const alone = (await startAll([name], anew)).get(name)
-    if (alone === undefined) throw new Error(`${name} was not started`)
-    await stopAll(alone.server)
-    await alternate([alone], 0)
-    found.push(await atHalf(alone, median(figures(side, 'rate')) / 2))
+// Each in a process that is started for one round and has its core alone: those that take turns on a core disturb each
+// other by a tenth, whoever rests among others has forgotten what it had compiled, and no process is like the next one. In
+// the other order in the next round, so that whatever else the machine does meets all.
+async function inTurns(names: readonly Name[]): Promise<Map<Name, Rounds>> {
+  const found = new Map<Name, Rounds>(names.map((name) => [name, { name: NAMES[name], rounds: [] }]))
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      const measured = await alone(name, arena, async (side) => {
+        await warm(side, quick ? BRIEF : THOROUGH)
+        return await measure(side, side.checksAll)
+      })
+      found.get(name)?.rounds.push(measured)
+    }
   }
   return found
 }
 
-async function stopAll(but?: BenchServer): Promise<void> {
-  for (const server of arena.running) if (server !== but) await server.stop()
+async function calmOf(found: ReadonlyMap<Name, Rounds>): Promise<Calm[]> {
+  const calm: Calm[] = []
+  for (const name of CALM) {
+    const highest = found.get(name)
+    if (highest === undefined) continue
+    const asked = median(figures(highest, 'rate')) / 2
+    calm.push(
+      await alone(name, arena, async (side) => {
+        await warm(side)
+        return await atRate(side, asked)
+      }),
+    )
+  }
+  return calm
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { type Arena, startAll } from './contestants.ts'
-import { alternate, measure } from './rounds.ts'
+import { alone } from './contestants.ts'
+import { measure, type Side, warm } from './rounds.ts'
 import { printLine } from './table.ts'
 
 const { values: options } = parseArgs({
@@ -21,11 +21,14 @@ const rates = numbers.parse(options.rates.split(','))
 const [connections = 0, seconds = 0] = numbers.parse([options.connections, options.seconds])
 
 const folder = await mkdtemp(join(tmpdir(), 'jeton-bench-'))
-const arena: Arena = { folder, running: [], connections, seconds: 2 }
 try {
-  const [side] = (await startAll(['hs256'], arena)).values()
-  if (side === undefined) throw new Error('Jeton was not started')
-  await alternate([side], 0)
+  await alone('hs256', { folder, connections, seconds: 2 }, tellRates)
+} finally {
+  await rm(folder, { recursive: true })
+}
+
+async function tellRates(side: Side): Promise<void> {
+  await warm(side)
   printLine(['tokens a second, asked', 'had', 'p50', 'p99', 'of the core', 'resident'])
   for (const rate of rates) {
     const load = { ...side.load, seconds, rate }
@@ -41,7 +44,4 @@ try {
       `${residentMegabytes.toFixed()} MB`,
     ])
   }
-} finally {
-  for (const server of arena.running) await server.stop()
-  await rm(folder, { recursive: true })
 }

@@ -7,10 +7,10 @@ import { type Arena, NAMES, type Name } from './contestants.ts'
 import { arePinned } from './cores.ts'
 import type { Calm } from './half-load.ts'
 import { loadProgram } from './load.ts'
-import { figures, type Measured, type Side } from './rounds.ts'
+import { figures, type Measured, type Rounds } from './rounds.ts'
 import { median, ratiosOf, spread } from './table.ts'
 
-type Sides = ReadonlyMap<Name, Side>
+type Sides = ReadonlyMap<Name, Rounds>
 
 /** Something that was to be reached, and what was. */
 export interface Judgement {
@@ -131,10 +131,10 @@ function versionOf(folder: string, name: string): string {
   return `${name} ${z.object({ version: z.string() }).parse(JSON.parse(manifest)).version}`
 }
 
-function middle(side: Side, which: keyof Measured): number {
+function middle(side: Rounds, which: keyof Measured): number {
   return median(figures(side, which))
 }
 
-function ratios(first: Side, second: Side, which: 'rate' | 'cost'): number[] {
+function ratios(first: Rounds, second: Rounds, which: 'rate' | 'cost'): number[] {
   return ratiosOf(figures(first, which), figures(second, which))
 }

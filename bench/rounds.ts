@@ -1,16 +1,20 @@
 import { type Answered, ask, type Load } from './load.ts'
 import type { BenchServer } from './server.ts'
 
-/** One of several that are compared. */
-export interface Side {
+/** What the rounds of one came to. */
+export interface Rounds {
   readonly name: string
+  readonly rounds: Measured[]
+}
+
+/** One of several that are compared. */
+export interface Side extends Rounds {
   readonly server: BenchServer
   readonly load: Load
   /** Looks at an answer of every kind that there is. @throws WrongAnswer */
   readonly check: (body: string) => void
   /** Whether every single answer is looked at: not for those that answer the same to all. */
   readonly checksAll: boolean
-  readonly rounds: Measured[]
 }
 
 /** What a round came to. */
@@ -31,18 +35,18 @@ export interface WarmUp {
 }
 
 /** As many answers until a server's code is compiled: in its first two seconds one takes up to twice as long. */
-const THOROUGH: WarmUp = { answers: 60_000, rounds: 8 }
+export const THOROUGH: WarmUp = { answers: 60_000, rounds: 8 }
 /** For whoever has no time. */
-export const BRIEF: WarmUp = { answers: 20_000, rounds: 3 }
+export const BRIEF: WarmUp = { answers: 10_000, rounds: 3 }
 
 /**
- * Asks one after another, and in the other order in the next round, so that whatever else the machine does meets all.
+ * Asks servers that run beside each other one after another, and in the other order in the next round, so that whatever else the machine does meets all.
  * Before that it warms them up, which is not counted.
  *
  * @throws WrongAnswer
  */
-export async function alternate(sides: readonly Side[], rounds: number, warmUp = THOROUGH): Promise<void> {
-  for (const side of sides) await warm(side, warmUp)
+export async function alternate(sides: readonly Side[], rounds: number): Promise<void> {
+  for (const side of sides) await warm(side)
   for (let round = 1; round <= rounds; round += 1) {
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
       side.rounds.push(await measure(side, side.checksAll))
@@ -50,7 +54,8 @@ export async function alternate(sides: readonly Side[], rounds: number, warmUp =
   }
 }
 
-async function warm(side: Side, { answers, rounds }: WarmUp): Promise<void> {
+/** Asks for what is not counted. @throws WrongAnswer */
+export async function warm(side: Side, { answers, rounds } = THOROUGH): Promise<void> {
   let answered = 0
   for (let round = 0; round < rounds && answered < answers; round += 1) {
     answered += (await measure(side, true)).rate * side.load.seconds
@@ -71,6 +76,6 @@ function measuredOf({ count, seconds, p50Ms, p99Ms }: Answered, spentMs: number)
 }
 
 /** One of the figures of a side, round by round. */
-export function figures({ rounds }: Side, which: keyof Measured): number[] {
+export function figures({ rounds }: Rounds, which: keyof Measured): number[] {
   return rounds.map((measured) => measured[which])
 }
