@@ -39,14 +39,15 @@ export function linesOf(sides: Sides): string[][] {
   ]
 }
 
-// What is to be reached: by how many times as much as the other in the middle of all rounds.
-const RATIOS = [
+/** What is to be reached: by how many times as much as the other in the middle of all rounds; `undefined`: nothing. */
+const RATIOS: readonly (readonly [Name, Name, number | undefined])[] = [
   ['hs256', 'fastify', 0.25],
   ['hs256', 'express', 1.9],
+  // What was promised was measured as 0.28 of express + jsonwebtoken: the one that signs by RS256.
   ['hs256', 'oidc', 6.5],
-  ['hs256', 'oidcHs256', 6.5],
+  ['hs256', 'oidcHs256', undefined],
   ['eddsa', 'fastify', 0.15],
-] as const
+]
 
 const MOST_P99_MS = 5
 
@@ -59,9 +60,9 @@ export function judgementOf(sides: Sides, calm: readonly Calm[]): Judgement[] {
       const found = ratios(than, side, 'rate')
       const costs = ratios(side, than, 'cost')
       return {
-        promise: `${NAMES[name]}: at least ${least} × ${NAMES[other]}`,
+        promise: `${NAMES[name]}: ${least === undefined ? '' : `at least ${least} `}× ${NAMES[other]}`,
         found: `${median(found).toFixed(3)} (${spread(found, 3)}); by processor time ${median(costs).toFixed(3)} (${spread(costs, 3)})`,
-        isKept: median(found) >= least,
+        isKept: least === undefined ? undefined : median(found) >= least,
       }
     }),
     ...calm.map(({ name, rate, p50Ms, p99Ms, p99sMs, stolen }) => {
@@ -88,8 +89,8 @@ Written by \`npm run bench\`, on ${new Date().toISOString().slice(0, 10)}. [note
 
 - Machine: ${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed()} GB; Linux ${release()}
 - Versions: Node ${process.version.slice(1)}, ${versionsOf(sides)}
-- Load: ${loadProgram}, ${connections} connections, ${rounds} interleaved rounds of ${seconds} s, once all had warmed up; ${arePinned ? 'the servers on one core, the load on another' : 'servers and load on the same cores'}
-- At half load: load/steady.js, each server in a process that was started for it, after a few seconds of the same; medians of a few runs, and in brackets the p99 of the fastest and the slowest
+- Load: ${loadProgram}, ${connections} connections, ${rounds} interleaved rounds of ${seconds} s, each in a process that was started for it and had warmed up; ${arePinned ? 'the servers on one core, the load on another' : 'servers and load on the same cores'}
+- At half load: load/steady.js, each server in a process that was started for it, after the warm-up and a few seconds of the same; medians of a few runs, and in brackets the p99 of the fastest and the slowest
 
 Jeton does everything that it does by default, started as \`npm start\` does: it authenticates, limits, keeps a record of each token that is on the disk
 before the answer leaves, and logs. Every token of every contestant was verified. "× Fastify" is

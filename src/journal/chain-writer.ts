@@ -3,7 +3,7 @@ import { findEnd } from './chain-end.ts'
 import { type Claim, claimInstance, type TakeHold } from './claim.ts'
 import type { Disk, Identity, OpenFile } from './disk.ts'
 import { dayOf, fileName, listFiles } from './folder.ts'
-import type { Head } from './journal.ts'
+import type { FilePlace, Head } from './journal.ts'
 import { type Counted, chain, type Draft, GENESIS, type Opening, opened, torn } from './record.ts'
 
 export interface ChainWriterDeps {
@@ -26,6 +26,8 @@ export interface WrittenPlace {
   readonly after: number
   /** The last one of them. */
   readonly upTo: number
+  /** Where that one ends. */
+  readonly end: FilePlace
 }
 
 /** Writes the chain of one instance, file after file. Its calls must not overlap. */
@@ -147,10 +149,11 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     // Side by side, so that the look at the file costs no time of its own.
     await Promise.all([writeAll(file.handle, lines.bytes), checkPlace(file)])
     head = lines.head
-    counted = { file: file.name, bytes: (counted?.bytes ?? 0) + lines.bytes.length }
+    const bytes = (counted?.bytes ?? 0) + lines.bytes.length
+    counted = { file: file.name, bytes }
     const after = last
     last = head.n
-    return { instance: file.instance, after, upTo: last }
+    return { instance: file.instance, after, upTo: last, end: { seq: file.seq, bytes } }
   }
 
   // A file holds the records of one day, so that a question about some days reads few.

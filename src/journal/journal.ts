@@ -107,6 +107,14 @@ export interface CountedRecord {
   readonly counts: readonly Countable[]
 }
 
+/** A place between two records of a chain. */
+export interface FilePlace {
+  /** Of the file. */
+  readonly seq: number
+  /** How much of it lies before. */
+  readonly bytes: number
+}
+
 /** Records that were written at once and are safe now. */
 export interface WrittenBatch {
   /** Whose chain they stand in. */
@@ -115,6 +123,8 @@ export interface WrittenBatch {
   readonly after: number
   /** The number of the last one. */
   readonly upTo: number
+  /** Where that one ends. */
+  readonly end: FilePlace
   readonly records: readonly CountedRecord[]
   /** From the beginning of the write until the disk has it. */
   readonly seconds: number

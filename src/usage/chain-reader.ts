@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type ChainFile, listFiles } from '../journal/folder.ts'
+import type { FilePlace } from '../journal/journal.ts'
 import { NEWLINE, readBlocks, readLines } from '../journal/lines.ts'
 import type { Pace } from './pace.ts'
 import { createRecordReader } from './read-record.ts'
@@ -25,8 +26,12 @@ interface ChainReaderDeps {
 
 /** Counts a chain's records from its files, each once. Its calls must not overlap. */
 export interface ChainReader {
-  /** Goes on behind this record the next time. */
-  goTo(n: number): void
+  /**
+   * Goes on behind this record the next time.
+   *
+   * @param end where it ends; looked for when left out
+   */
+  goTo(n: number, end?: FilePlace): void
   /** The last record that was counted for the caller, or passed over. */
   position(): number
   /**
@@ -44,10 +49,7 @@ interface Piece {
 }
 
 /** Where the next record stands. */
-interface Place {
-  seq: number
-  bytes: number
-}
+type Place = { -readonly [Name in keyof FilePlace]: FilePlace[Name] }
 
 export function createChainReader({ folder, instance, digest, pace }: ChainReaderDeps): ChainReader {
   const readRecord = createRecordReader()
@@ -59,12 +61,11 @@ export function createChainReader({ folder, instance, digest, pace }: ChainReade
   let place: Place | undefined
   let tally = createTally(digest)
   return {
-    goTo(n) {
-      // What is passed over is passed by where it stands, and what comes again stands anywhere before.
-      if (n < last) place = undefined
+    goTo(n, end) {
       ready = []
       given = n
       last = n
+      place = end && { ...end }
       tally = createTally(digest)
     },
     position: () => given,

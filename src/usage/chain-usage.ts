@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Store, UsageBatch } from '../store/store.ts'
 import { createChainReader } from './chain-reader.ts'
 import type { FreshRecords } from './fresh-records.ts'
@@ -40,7 +41,7 @@ const MINUTE_MS = 60_000
 /**
  * Counts the records of a chain behind what the database has counted: from memory those that are there still, if all before
  * them are counted, and else by reading its files. So usage is what the journal says, whatever became of the process, the
- * database or a commit in between, and a database that is away costs no memory.
+ * database or a commit in between, and a database that is away costs little memory.
  */
 export function createChainUsage(deps: ChainUsageDeps): UsageSource {
   const { folder, standing, fresh, store, digest, pace, now } = deps
@@ -49,7 +50,7 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
   return {
     isKept: true,
     async next() {
-      if (pending !== undefined) return { batch: pending, isAll: false }
+      if (pending !== undefined && isOurs(pending)) return { batch: pending, isAll: false }
       const next = await read()
       pending = next?.batch
       return next
@@ -68,6 +69,12 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
     },
   }
 
+  // A mark is set back by who holds the chain, and by nobody who has given it up while the database was away.
+  function isOurs({ chain, after, upTo }: UsageBatch): boolean {
+    const found = standing()
+    return upTo > after || (found?.instance === chain && found.isHeld)
+  }
+
   async function read(): Promise<NextUsage | undefined> {
     const instance = standing()?.instance
     if (instance === undefined) return undefined
@@ -83,17 +90,21 @@ export function createChainUsage(deps: ChainUsageDeps): UsageSource {
       reader.goTo(found.upTo)
       return { batch: batch(counting, found.upTo, { counts: [], sketches: [] }), isAll: true }
     }
+    // The same, where what comes has the numbers of records that counted nothing.
+    if (reader.position() > found.upTo) reader.goTo(counting.counted)
     for (;;) {
       const tally = takeFresh(counting) ?? (await readOn(counting, found.upTo))
       const isAll = reader.position() >= found.upTo
       if (tally.size() > 0) return { batch: batch(counting, reader.position(), tally.content()), isAll }
       if (isAll) return undefined
+      // Whatever comes of it, everybody else goes on.
+      await nextTurn()
     }
   }
 
   function takeFresh({ instance, reader }: Counting): Tally | undefined {
     const found = fresh?.take(instance, reader.position())
-    if (found !== undefined) reader.goTo(found.upTo)
+    if (found !== undefined) reader.goTo(found.upTo, found.end)
     return found?.tally
   }
 

@@ -21,3 +21,21 @@ export function diskWith({ write, identity }: Faults, isBroken = () => true): Di
     },
   }
 }
+
+/** The real disk, on which the next look for a folder finds none: as somebody who puts another in its place may do it. */
+export function losingDisk(): { readonly disk: Disk; lose(): void } {
+  let isLost = false
+  return {
+    lose() {
+      isLost = true
+    },
+    disk: {
+      ...systemDisk,
+      async identity(path) {
+        if (!isLost || path.endsWith('.jsonl')) return await systemDisk.identity(path)
+        isLost = false
+        throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
+      },
+    },
+  }
+}

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { type FileJournalDeps, openFileJournal } from '../../src/journal/file-journal.ts'
 import { listInstances } from '../../src/journal/folder.ts'
-import type { Issuance } from '../../src/journal/journal.ts'
+import type { AlertRecord, Issuance } from '../../src/journal/journal.ts'
 import { verifyChain } from '../../src/journal/verify.ts'
 import { systemSeams } from '../../src/seams.ts'
 import { holdIfFree } from '../../src/store/hold.ts'
@@ -25,6 +25,16 @@ export const issuance: Issuance = {
   endUserAddress: undefined,
   userAgent: 'backend/1.0',
   requestId: 'r-1',
+}
+
+export const alert: AlertRecord = {
+  event: 'raised',
+  alertId: 'alr_0123456789abcdef',
+  environmentId: issuance.environmentId,
+  keyId: issuance.keyId,
+  minute: '2026-11-22T12:00:00Z',
+  issued: 50,
+  median: 0,
 }
 
 /** A token of this name. */

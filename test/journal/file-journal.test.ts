@@ -2,22 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { type OpenFile, systemDisk } from '../../src/journal/disk.ts'
-import type { AlertRecord, Refusal } from '../../src/journal/journal.ts'
+import type { Refusal } from '../../src/journal/journal.ts'
 import { diskWith } from '../helpers/disk.ts'
-import { eventually, filesIn, issuance, journalFolderOf, tokenOf } from '../helpers/journal.ts'
+import { alert, eventually, filesIn, issuance, journalFolderOf, tokenOf } from '../helpers/journal.ts'
 import { drivenSeams } from '../helpers/seams.ts'
 
 const refusal: Refusal = { ...issuance, code: 'rate_limited' }
-
-const alert: AlertRecord = {
-  event: 'raised',
-  alertId: 'alr_0123456789abcdef',
-  environmentId: issuance.environmentId,
-  keyId: issuance.keyId,
-  minute: '2026-11-22T12:00:00Z',
-  issued: 50,
-  median: 0,
-}
 
 const isUnavailable = { error: 'journal_unavailable' }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Journal } from '../../src/journal/journal.ts'
 import { pack } from '../../src/journal/upkeep.ts'
@@ -8,7 +9,8 @@ import { holdIfFree } from '../../src/store/hold.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createOtherChains } from '../../src/usage/other-chains.ts'
 import { createPace } from '../../src/usage/pace.ts'
-import { filesIn, issuance } from '../helpers/journal.ts'
+import { losingDisk } from '../helpers/disk.ts'
+import { alert, eventually, filesIn, issuance } from '../helpers/journal.ts'
 import {
   chainUsage,
   countsIn,
@@ -303,6 +305,96 @@ for (const from of ['files', 'memory'] as const) {
         await isWhole()
       }
       assert.equal(counting.standing().waiting, 0)
+    })
+
+    it('does not set back what the next process has counted while the database took its time', async (t) => {
+      const { open, store, countingOf, isWhole } = await setup(t, from)
+      const former = await open()
+      await issue(former, 2)
+      const counting = countingOf(former)
+      const { countedUpTo } = store.usage
+      const asked = Promise.withResolvers<void>()
+      const gate = Promise.withResolvers<void>()
+      store.usage.countedUpTo = async (instance) => {
+        asked.resolve()
+        await gate.promise
+        return await countedUpTo(instance)
+      }
+      const flushed = counting.flush()
+      await asked.promise
+      store.usage.countedUpTo = countedUpTo
+      await former.close()
+      const next = await open()
+      const usage = countingOf(next)
+      await issue(next, 5)
+      await usage.flush()
+      gate.resolve()
+      await flushed
+      await issue(next, 2)
+      await usage.flush()
+      await isWhole()
+    })
+
+    it('sets nothing back once it has given the chain up, though the database was away when it still had it', async (t) => {
+      const { open, store, countingOf } = await setup(t, from)
+      const former = await open()
+      const { instance = '', head } = former.standing() ?? {}
+      await issue(former, 2)
+      const upTo = (head?.n ?? 0) + 9
+      await store.usage.add({ chain: instance, after: 0, upTo, counts: [], sketches: [], at: 0 })
+      store.fail = 'before'
+      const counting = countingOf(former)
+      await counting.flush()
+      await former.close()
+      store.fail = undefined
+      await counting.flush()
+      assert.equal(await store.usage.countedUpTo(instance), upTo)
+    })
+
+    it('takes the end of a chain for that of no other one', async (t) => {
+      const { folder, open, store, countingOf } = await setup(t, from)
+      const journal = await open()
+      const { instance = '' } = journal.standing() ?? {}
+      await issue(journal, 30)
+      await countingOf(journal).flush()
+      const counted = await store.usage.countedUpTo(instance)
+      const { countedUpTo } = store.usage
+      store.usage.countedUpTo = async (of) => {
+        store.usage.countedUpTo = countedUpTo
+        // Meanwhile its folder is removed, and the process goes on with another one.
+        rmSync(join(folder, instance), { recursive: true })
+        await untilAnotherFile(journal, folder)
+        return await countedUpTo(of)
+      }
+      const usage = countingOf(journal)
+      await usage.flush()
+      assert.notEqual(journal.standing()?.instance, instance)
+      await issue(journal, 3)
+      await usage.flush()
+      assert.equal(await store.usage.countedUpTo(instance), counted)
+      assert.deepEqual(await countsIn(store), { issued: 30 + (countsOf(folder).issued ?? 0) })
+    })
+
+    it('counts what has the numbers of records that counted nothing, after the folder was put back', async (t) => {
+      const { disk, lose } = losingDisk()
+      const { folder, open, store, countingOf } = await setup(t, from)
+      const journal = await open({ disk })
+      const usage = countingOf(journal)
+      const own = join(folder, journal.standing()?.instance ?? '')
+      await issue(journal, 3)
+      await usage.flush()
+      cpSync(own, `${folder}-earlier`, { recursive: true })
+      for (let index = 0; index < 9; index += 1) journal.alert(alert)
+      await eventually(() => journal.standing()?.head.n === 13, 'they are written')
+      await usage.flush()
+      assert.equal(usage.standing().waiting, 0)
+      rmSync(own, { recursive: true })
+      cpSync(`${folder}-earlier`, own, { recursive: true })
+      lose()
+      await eventually(() => (journal.standing()?.head.n ?? 13) < 13, 'it goes on behind what is there')
+      await issue(journal, 4)
+      await usage.flush()
+      assert.deepEqual(await countsIn(store), { issued: 7 })
     })
 
     it('has a piece of its own for what is too much for one', async (t) => {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { cpSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { type Disk, type OpenFile, systemDisk } from '../../src/journal/disk.ts'
+import type { Disk, OpenFile } from '../../src/journal/disk.ts'
 import type { Journal, WrittenBatch } from '../../src/journal/journal.ts'
 import { systemSeams } from '../../src/seams.ts'
 import { holdIfFree } from '../../src/store/hold.ts'
 import { createFreshRecords } from '../../src/usage/fresh-records.ts'
 import { openUsage } from '../../src/usage/open-usage.ts'
-import { diskWith } from '../helpers/disk.ts'
+import { diskWith, losingDisk } from '../helpers/disk.ts'
 import { eventually, filesIn, issuance, journalFolderOf, tokenOf } from '../helpers/journal.ts'
 import { inFull } from '../helpers/scale.ts'
 import { seededChance } from '../helpers/seams.ts'
@@ -26,7 +26,7 @@ import {
   usageOf,
 } from './counted.ts'
 
-/** What makes an endless loop show: it would keep everything else from going on. */
+/** A look that does not end leaves the event loop to others, so that this can end it. */
 const SOON = { timeout: inFull(400_000, 60_000) }
 
 const quiet = { info() {}, warn() {}, error() {} }
@@ -188,18 +188,9 @@ describe('usage counted from memory', SOON, () => {
   })
 
   it('begins anew with another chain, and with one that was put back to an earlier state', async (t) => {
-    let isGone = false
+    const { disk, lose } = losingDisk()
     const { folder, open, store, countingOf } = await setup(t, 'memory')
-    const journal = await open({
-      disk: {
-        ...systemDisk,
-        async identity(path) {
-          if (!isGone || path.endsWith('.jsonl')) return await systemDisk.identity(path)
-          isGone = false
-          throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
-        },
-      },
-    })
+    const journal = await open({ disk })
     const usage = countingOf(journal)
     const own = () => join(folder, journal.standing()?.instance ?? '')
     await issue(journal, 3)
@@ -214,7 +205,7 @@ describe('usage counted from memory', SOON, () => {
     // Put back in a moment, as the journal sees it: its chain goes on with numbers that it has given before.
     rmSync(own(), { recursive: true })
     cpSync(earlier, own(), { recursive: true })
-    isGone = true
+    lose()
     await untilAnotherFile(journal, folder)
     assert.equal(journal.standing()?.instance, instance)
     assert.ok((journal.standing()?.head.n ?? end) < end)
@@ -237,7 +228,7 @@ describe('usage counted from memory', SOON, () => {
       at: 0,
       counts: [{ ...refusal, outcome: 'issued', count: 1, subject }],
     }))
-    const batch = { instance: 'ins_1', records, seconds: 0 }
+    const batch = { instance: 'ins_1', end: { seq: 1, bytes: 0 }, records, seconds: 0 }
     let isFaulty = false
     const fresh = createFreshRecords((environmentId, subject) => {
       if (isFaulty && subject === 'bob') throw new Error('A fault')
@@ -253,6 +244,77 @@ describe('usage counted from memory', SOON, () => {
     const found = fresh.take('ins_1', 5)
     assert.deepEqual([found?.upTo, found?.tally.total()], [7, 2])
     assert.equal(fresh.beginIn('ins_1'), undefined)
+    // Numbers of another chain are other records.
+    fresh.add({ ...batch, after: 7, upTo: 9 })
+    fresh.add({ ...batch, instance: 'ins_2', after: 9, upTo: 11 })
+    assert.equal(fresh.take('ins_1', 7), undefined)
+    assert.deepEqual(fresh.take('ins_2', 9)?.tally.total(), 2)
+  })
+
+  it('leaves to the files what is too much, until the rest is taken', () => {
+    const fresh = createFreshRecords(digest)
+    let told = 0
+    const add = (count: number) => {
+      const records = Array.from({ length: count }, (_, index) => ({
+        at: 0,
+        counts: [
+          { ...refusal, keyId: `kid_${told + index}`, outcome: 'issued', count: 1, subject: undefined },
+        ],
+      }))
+      const [after, upTo] = [told, told + count]
+      told = upTo
+      fresh.add({ instance: 'ins_1', after, upTo, end: { seq: 1, bytes: upTo }, records, seconds: 0 })
+    }
+    add(600)
+    add(400)
+    for (const count of [1, 5_000, 1]) add(count)
+    const found = fresh.take('ins_1', 0)
+    assert.deepEqual([found?.upTo, found?.end.bytes, found?.tally.total()], [1_000, 1_000, 1_000])
+    add(1_001)
+    assert.equal(fresh.beginIn('ins_1'), undefined)
+    const after = told
+    add(10)
+    assert.deepEqual([fresh.beginIn('ins_1'), fresh.take('ins_1', after)?.tally.total()], [after, 10])
+  })
+
+  it('comes behind what an earlier process has left, and needs no other file for it', async (t) => {
+    const { open, store, countingOf, isWhole } = await setup(t, 'memory')
+    const former = await open()
+    await issue(former, 3)
+    await former.close()
+    const left = former.standing()?.head.n ?? 0
+    const journal = await open()
+    const usage = countingOf(journal)
+    await issue(journal, 4)
+    await usage.flush()
+    assert.deepEqual(
+      store.added.map(({ upTo }) => upTo),
+      [left, journal.standing()?.head.n],
+    )
+    await isWhole()
+  })
+
+  it('goes on in the files where it ended, however much of them it has passed over', async (t) => {
+    const { open, folder, store, countingOf, isWhole } = await setup(t, 'memory')
+    const journal = await open({ rollBytes: 20_000 })
+    const usage = countingOf(journal)
+    for (let round = 0; round < 20; round += 1) {
+      await issue(journal, 20)
+      await usage.flush()
+    }
+    const [first = '', ...others] = filesIn(folder)
+    assert.ok(others.length > 3)
+    // What is read again from the beginning would be counted as damaged, and not at all.
+    const before = new Map([first, ...others].map((path) => [path, readFileSync(path)]))
+    for (const [path, bytes] of before) writeFileSync(path, Buffer.alloc(bytes.length, 'x'))
+    for (let key = 0; key < 1_500; key += 1) void journal.append({ ...issuance, keyId: `kid_${key}` })
+    await issue(journal, 1)
+    await usage.flush()
+    assert.deepEqual(await countsIn(store), { issued: 1_901 })
+    for (const [path, bytes] of before) {
+      writeFileSync(path, Buffer.concat([bytes, readFileSync(path).subarray(bytes.length)]))
+    }
+    await isWhole()
   })
 
   it('counts each token once, whatever comes', async (t) => {
