@@ -40,8 +40,8 @@ export const THOROUGH: WarmUp = { answers: 60_000, rounds: 8 }
 export const BRIEF: WarmUp = { answers: 10_000, rounds: 3 }
 
 /**
- * Asks servers that run beside each other one after another, and in the other order in the next round, so that whatever else the machine does meets all.
- * Before that it warms them up, which is not counted.
+ * Asks servers that run beside each other one after another, and in the other order in the next round, so that whatever
+ * else the machine does meets all. Before that it warms them up, which is not counted.
  *
  * @throws WrongAnswer
  */

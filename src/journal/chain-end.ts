@@ -11,8 +11,6 @@ export interface ChainEnd {
   readonly counted: Counted | undefined
   /** What stands behind the last whole record, in the chain's last file; `undefined` when nothing does. */
   readonly torn: Counted | undefined
-  /** The place of the next file. */
-  readonly nextSeq: number
   /** Files that may not be on the disk yet, though they can be read. */
   readonly unsynced: readonly string[]
 }
@@ -23,7 +21,6 @@ const TAIL_BYTES = 65_536
 /** Looks for the last whole record of the chain in a folder, from its end. */
 export async function findEnd(instanceFolder: string): Promise<ChainEnd> {
   const files = await listFiles(instanceFolder)
-  const nextSeq = (files.at(-1)?.seq ?? 0) + 1
   const unsynced: string[] = []
   let torn: Counted | undefined
   for (const file of files.toReversed()) {
@@ -32,10 +29,10 @@ export async function findEnd(instanceFolder: string): Promise<ChainEnd> {
     const { name } = file
     if (torn === undefined && end.size > end.bytes) torn = { file: name, bytes: end.size - end.bytes }
     if (end.head !== undefined) {
-      return { head: end.head, counted: { file: name, bytes: end.bytes }, torn, nextSeq, unsynced }
+      return { head: end.head, counted: { file: name, bytes: end.bytes }, torn, unsynced }
     }
   }
-  return { head: GENESIS, counted: undefined, torn, nextSeq, unsynced }
+  return { head: GENESIS, counted: undefined, torn, unsynced }
 }
 
 interface FileEnd {
