@@ -95,7 +95,7 @@ export async function startServices(
   const { limiter, sharing, closeLimiter } = await openLimiter(config, seams, log)
   const admission = createAdmission({ limiter: counting.limiter(limiter, sharing), limits })
   const { now } = seams
-  const { usage, journal: counted } = await openUsage({
+  const { usage, journal: written } = await openUsage({
     openJournal: (onBatch) =>
       openJournal(config, seams, log, stream, (batch) => {
         onBatch(batch)
@@ -109,10 +109,11 @@ export async function startServices(
     seams,
     log,
   })
-  const journal = warnOfLargeTokens(counting.journal(counted), log)
+  const journal = warnOfLargeTokens(written, log)
   const alerts = openAlerts({ store, journal, target: config.alertWebhook, seams, log })
   const lastUses = createLastUses({ store, now, log })
   const unfollow = follow(follower, log)
+  const noteIssued = counting.issued
   usage.start()
   alerts.start()
   const rest = everyMinute(
@@ -126,13 +127,13 @@ export async function startServices(
   return {
     follower,
     keyring,
-    mint: createMint({ keyring, revocations, admission, journal, seams, publicUrl }),
+    mint: createMint({ keyring, revocations, admission, journal, noteIssued, seams, publicUrl }),
     gate: counting.gate(createGate({ keyring, revocations, noteUse: lastUses.note, seams })),
     revocations,
     revoke: createRevoke({ store, follower, seams }),
     journal,
     recentIssuances: createRecentIssuances({ folder: journalFolder(config.dataDir) }),
-    turnMint: createTurnMint({ keyring, admission, journal, seams }),
+    turnMint: createTurnMint({ keyring, admission, journal, noteIssued, seams }),
     authFailures: counting.authFailures(createAuthFailures(limits.authFailures, seams)),
     sharing,
     lastUses,

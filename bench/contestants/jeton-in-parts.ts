@@ -29,6 +29,7 @@ const mint = off.includes('limits')
       revocations,
       journal,
       admission: { admit: () => uncounted },
+      noteIssued: () => undefined,
       seams: systemSeams,
       publicUrl,
     })

@@ -41,8 +41,16 @@ export interface Counted {
 
 /** Puts a record behind the one before it. */
 export function chain(before: Head, { at, members }: Pick<Draft, 'at' | 'members'>): Line {
-  const { line, head } = chainLine(before, new Date(at).toISOString(), members)
+  const { line, head } = chainLine(before, momentText(at), members)
   return { text: `${line}\n`, head }
+}
+
+let latest = { at: Number.NaN, text: '' }
+
+// Most records of a batch are of one millisecond, and writing it takes as long as hashing the line.
+function momentText(at: number): string {
+  if (latest.at !== at) latest = { at, text: new Date(at).toISOString() }
+  return latest.text
 }
 
 export function issued(at: number, issuance: Issuance): Draft {

@@ -2,6 +2,7 @@ import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Decision, Limiter, Sharing } from '../limits/limiter.ts'
 import type { Renew } from './metrics.ts'
 import { Counter, Gauge, type Registry } from './prom-client.ts'
+import { registerSeries } from './series-counter.ts'
 
 export interface LimiterMetricsDeps {
   /** `undefined` when this process is to count alone: there is nothing to tell then. */
@@ -30,21 +31,16 @@ export function registerLimiterMetrics(registry: Registry, { sharing }: LimiterM
   }
 }
 
-/** The two places where a decision is counted. */
-const PLACES = ['local', 'shared'] as const
-const RESULTS = ['admitted', 'refused_by_subject', 'refused_by_key'] as const
-
 /** What the limiter decided. Gives back what makes of a limiter one whose decisions are counted. */
 export function registerDecisionMetrics(
   registry: Registry,
 ): (limiter: Limiter, sharing: Sharing | undefined) => Limiter {
-  const decisions = new Counter({
+  const seriesOf = registerSeries(registry, {
     name: 'jeton_limiter_decisions_total',
     help: 'Decisions of the limiter, and where they were counted.',
     labelNames: ['result', 'counted'],
-    registers: [registry],
   })
-  for (const counted of PLACES) for (const result of RESULTS) decisions.inc({ result, counted }, 0)
+  const decisions = { local: decisionsIn('local'), shared: decisionsIn('shared') }
 
   return (limiter, sharing) => {
     return {
@@ -56,12 +52,17 @@ export function registerDecisionMetrics(
 
     function note(decision: Decision): Decision {
       const { refusedBy } = decision
-      const result = refusedBy === undefined ? 'admitted' : (`refused_by_${refusedBy.policy}` as const)
-      decisions.inc({ result, counted: sharing?.state() ?? 'local' } satisfies {
-        result: (typeof RESULTS)[number]
-        counted: (typeof PLACES)[number]
-      })
+      const counts = decisions[sharing?.state() ?? 'local']
+      counts[refusedBy === undefined ? 'admitted' : refusedBy.policy]()
       return decision
+    }
+  }
+
+  function decisionsIn(counted: 'local' | 'shared') {
+    return {
+      admitted: seriesOf({ result: 'admitted', counted }),
+      subject: seriesOf({ result: 'refused_by_subject', counted }),
+      key: seriesOf({ result: 'refused_by_key', counted }),
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Gate } from '../gate/gate.ts'
-import type { Journal, WrittenBatch } from '../journal/journal.ts'
+import type { WrittenBatch } from '../journal/journal.ts'
 import type { AuthFailures } from '../limits/auth-failures.ts'
 import type { Limiter, Sharing } from '../limits/limiter.ts'
 import type { Seams } from '../seams.ts'
@@ -36,9 +36,9 @@ export interface Metrics {
 /** Brings a family's metrics up to date, just before they are read. */
 export type Renew = () => void
 
-/** What is counted as it happens: each takes a service and gives it back so that it is. */
+/** What is counted as it happens: told of, or by a service that is handed back so that it is. */
 export interface Counting {
-  journal(journal: Journal): Journal
+  issued(format: string): void
   batch(batch: WrittenBatch): void
   limiter(limiter: Limiter, sharing: Sharing | undefined): Limiter
   authFailures(failures: AuthFailures): AuthFailures
@@ -64,7 +64,7 @@ export function openMetrics({ monotonic }: Pick<Seams, 'monotonic'>) {
   const http = registerHttpMetrics(registry)
   const tokens = registerTokenMetrics(registry)
   const counting: Counting = {
-    journal: tokens.counted,
+    issued: tokens.issued,
     batch: registerBatchMetrics(registry),
     limiter: registerDecisionMetrics(registry),
     authFailures: registerAuthFailureMetrics(registry),

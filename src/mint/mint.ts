@@ -56,12 +56,15 @@ interface MintDeps {
   readonly revocations: Pick<Revocations, 'firstFreeSecond'>
   readonly admission: Admission
   readonly journal: Journal
+  /** Told the format of each token that leaves. */
+  readonly noteIssued: (format: string) => void
   readonly seams: Seams
   /** The issuer's base: without a slash at its end. */
   readonly publicUrl: string
 }
 
-export function createMint({ keyring, revocations, admission, journal, seams, publicUrl }: MintDeps): Mint {
+export function createMint(deps: MintDeps): Mint {
+  const { keyring, revocations, admission, journal, noteIssued, seams, publicUrl } = deps
   return { issue }
 
   async function issue<Schema extends z.ZodType>(
@@ -89,6 +92,7 @@ export function createMint({ keyring, revocations, admission, journal, seams, pu
     await journal.append(
       recordOf(format, caller, claims, { ttlSeconds, policy: format.policy(own), bytes: token.length }),
     )
+    noteIssued(format.name)
     return { token, claims, expiresAt: context.expiresAt, limits }
   }
 

@@ -38,10 +38,12 @@ interface TurnMintDeps {
   readonly keyring: Keyring
   readonly admission: Admission
   readonly journal: Journal
+  /** Told of each that leaves, by TURN_FORMAT. */
+  readonly noteIssued: (format: string) => void
   readonly seams: Seams
 }
 
-export function createTurnMint({ keyring, admission, journal, seams }: TurnMintDeps): TurnMint {
+export function createTurnMint({ keyring, admission, journal, noteIssued, seams }: TurnMintDeps): TurnMint {
   return {
     async issue({ subject, ttlSeconds: asked }, caller) {
       caller.asked.subject = subject
@@ -69,6 +71,7 @@ export function createTurnMint({ keyring, admission, journal, seams }: TurnMintD
         userAgent,
         requestId,
       })
+      noteIssued(TURN_FORMAT)
       return { iceServers: [iceServer], expiresAt, limits }
     },
   }
