@@ -163,11 +163,44 @@ describe('a problem', () => {
   })
 
   it('carries a request id of its own when the caller’s is none', async (t) => {
-    const { post } = await build(t)
-    for (const id of ['a b', 'x'.repeat(65), 'é', '']) {
-      const reply = await post('/v1/tokens', { peerId: 'a' }, { 'x-request-id': id })
-      assert.match(String(reply.headers['x-request-id']), /^[\da-f-]{36}$/)
+    const given = new Set<string>()
+    for (const { post } of [await build(t), await build(t)]) {
+      for (const id of ['a b', 'x'.repeat(65), 'é', '']) {
+        const reply = await post('/v1/tokens', { peerId: 'a' }, { 'x-request-id': id })
+        const own = String(reply.headers['x-request-id'])
+        assert.match(own, /^[\w-]{12}\.\d+$/)
+        given.add(own)
+        // Whoever hands it on is understood.
+        const again = await post('/v1/tokens', { peerId: 'a' }, { 'x-request-id': own })
+        assert.equal(again.headers['x-request-id'], own)
+      }
     }
+    assert.equal(given.size, 8)
+  })
+
+  it('lets nothing be run, shown in a frame, guessed or loaded by other sites, whatever is answered', async (t) => {
+    const { post, server } = await build(t)
+    const answers = [
+      await post('/auth/token', { userId: 'u', name: 'U' }),
+      await post('/auth/token', {}),
+      await server.inject({ method: 'POST', url: '/auth/token' }),
+      await server.inject({ url: '/nothing' }),
+      await server.inject({ url: '/readyz' }),
+    ]
+    assert.deepEqual(
+      answers.map(({ statusCode }) => statusCode),
+      [200, 400, 401, 404, 200],
+    )
+    for (const { headers } of answers) {
+      assert.deepEqual(
+        ['content-security-policy', 'x-content-type-options', 'cross-origin-resource-policy'].map(
+          (name) => headers[name],
+        ),
+        ["default-src 'none';frame-ancestors 'none'", 'nosniff', 'same-origin'],
+      )
+    }
+    const page = await server.inject({ url: '/docs/' })
+    assert.match(String(page.headers['content-security-policy']), /frame-ancestors 'self'/)
   })
 })
 

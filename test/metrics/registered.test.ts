@@ -7,6 +7,7 @@ import { registerEventLoopMetrics } from '../../src/metrics/event-loop-metrics.t
 import { registerDecisionMetrics, registerLimiterMetrics } from '../../src/metrics/limiter-metrics.ts'
 import { Registry } from '../../src/metrics/prom-client.ts'
 import { registerStoreMetrics } from '../../src/metrics/store-metrics.ts'
+import { registerTokenMetrics } from '../../src/metrics/token-metrics.ts'
 import { samplesOf } from '../helpers/metrics.ts'
 import { drivenSeams } from '../helpers/seams.ts'
 
@@ -52,6 +53,23 @@ describe('a family of metrics', () => {
       [1, 1, 0, 1, 1],
     )
     assert.deepEqual([found.jeton_limiter_shared, found.jeton_limiter_fallbacks_total], [0, 1])
+  })
+
+  it('counts in series that are there from the start, however often they are read', async () => {
+    const registry = new Registry()
+    const tokens = registerTokenMetrics(registry)
+    const look = async () => {
+      const found = samplesOf(await registry.metrics())
+      return ['user', 'peer', 'turn'].map((format) => found[`jeton_tokens_issued_total{format="${format}"}`])
+    }
+    assert.deepEqual(await look(), [0, 0, 0])
+    tokens.issued('user')
+    tokens.issued('user')
+    tokens.issued('turn')
+    assert.deepEqual(await look(), [2, 0, 1])
+    assert.deepEqual(await look(), [2, 0, 1])
+    tokens.issued('user')
+    assert.deepEqual(await look(), [3, 0, 1])
   })
 
   it('tells how late the event loop comes to what is due', async (t) => {
