@@ -391,7 +391,10 @@ for (const from of ['files', 'memory'] as const) {
       rmSync(own, { recursive: true })
       cpSync(`${folder}-earlier`, own, { recursive: true })
       lose()
-      await eventually(() => (journal.standing()?.head.n ?? 13) < 13, 'it goes on behind what is there')
+      await eventually(
+        () => journal.isAvailable() && (journal.standing()?.head.n ?? 13) < 13,
+        'it goes on behind what is there',
+      )
       await issue(journal, 4)
       await usage.flush()
       assert.deepEqual(await countsIn(store), { issued: 7 })
