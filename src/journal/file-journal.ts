@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Seams } from '../seams.ts'
 import { type ChainWriter, createChainWriter, type WrittenPlace } from './chain-writer.ts'
 import type { TakeHold } from './claim.ts'
@@ -26,6 +27,8 @@ const LOOK_EVERY_MS = 250
 const CHECK_EVERY_MS = 1_000
 /** A disk that has not answered for so long has failed. */
 const PATIENCE_MS = 5_000
+/** For so many turns of the event loop a batch waits for more records, while each brings some. */
+const MOST_TURNS = 2
 
 /** As much of a logger as a journal needs. */
 interface JournalLog {
@@ -77,7 +80,6 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   let opening: 'start' | 'recovery' = 'start'
   let fault: string | undefined
   let isEnding = false
-  let isScheduled = false
   let running: Promise<void> | undefined
   /** Where it ended, for who asks afterwards. */
   let ended: JournalStanding | undefined
@@ -112,17 +114,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   function add(record: Waiting): void {
     next.records.push(record)
     next.bytes += record.members.length
-    if (running === undefined) schedule()
-  }
-
-  // Behind the requests that arrived together with this one, so that they share a batch.
-  function schedule(): void {
-    if (isScheduled) return
-    isScheduled = true
-    setImmediate(() => {
-      isScheduled = false
-      void work()
-    })
+    if (running === undefined) void work()
   }
 
   function backlogBytes(): number {
@@ -138,7 +130,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     running ??= workOff().finally(() => {
       running = undefined
       // It came when everything was done, and before this was known.
-      if (isOpen && next.records.length > 0) schedule()
+      if (isOpen && next.records.length > 0) void work()
     })
     return running
   }
@@ -147,8 +139,10 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     let failures = 0
     while (isOpen || (await tryToOpen())) {
       try {
-        if (next.records.length > 0) await commit()
-        else if (monotonic() - checkedAt >= CHECK_EVERY_MS) await chain.check()
+        if (next.records.length > 0) {
+          await gather()
+          await commit()
+        } else if (monotonic() - checkedAt >= CHECK_EVERY_MS) await chain.check()
         else return
         checkedAt = monotonic()
         tellEnd()
@@ -161,6 +155,16 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
           return
         }
       }
+    }
+  }
+
+  // What arrives together shares a batch. So does what the callers of the batch before ask for next, once their tokens have
+  // left: a turn costs less than a write. A turn without a record ends it, so that nobody waits for what may not come.
+  async function gather(): Promise<void> {
+    for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+      const had = next.records.length
+      await nextTurn()
+      if (next.records.length === had) return
     }
   }
 

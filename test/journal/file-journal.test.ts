@@ -44,6 +44,39 @@ describe('a journal in files', () => {
     assert.equal(writes - before, 1)
   })
 
+  it('takes into a batch what the turns of the event loop bring, and waits for no turn that brings nothing', async (t) => {
+    const batches: number[] = []
+    const { open } = await journalFolderOf(t)
+    const journal = await open({ onBatch: ({ records }) => void batches.push(records.length) })
+    const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+    const recorded: (Promise<void> | void)[] = []
+    const append = (jti: string) => recorded.push(journal.append(tokenOf(jti)))
+
+    // A turn that was asked for before the record came is over before the journal's own.
+    let over = turn()
+    append('first')
+    await over
+    append('in the next turn')
+    await Promise.all(recorded)
+    assert.deepEqual(batches.splice(0), [2])
+
+    append('alone')
+    await turn()
+    await turn()
+    append('late')
+    await Promise.all(recorded)
+    assert.deepEqual(batches.splice(0), [1, 1])
+
+    // However many turns bring more, those that came first are not held up by them.
+    for (let turns = 0; turns < 20; turns += 1) {
+      over = turn()
+      append(`${turns}`)
+      await over
+    }
+    await Promise.all(recorded)
+    assert.equal(batches[0], 3)
+  })
+
   it('writes a record soon, at whatever moment it came', { timeout: 20_000 }, async (t) => {
     // Without the look that would find it a quarter of a second later.
     t.mock.timers.enable({ apis: ['setInterval'] })
