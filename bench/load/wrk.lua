@@ -10,7 +10,11 @@ local number, answers
 function init(args)
   local body, contentType = args[1], args[2]
   number = tonumber(args[3])
-  if args[4] ~= '' then answers = io.open(args[4], 'w') end
+  if args[4] ~= '' then
+    answers = io.open(args[4], 'w')
+    -- Else each eighth answer is a write to the file.
+    answers:setvbuf('full', 1048576)
+  end
   local at = string.find(body, PLACE, 1, true)
   local before = at and string.sub(body, 1, at - 1) or body
   local after = at and string.sub(body, at + #PLACE)

@@ -42,7 +42,7 @@ describe('every route of the admin API', () => {
         return [reply.status, reply.body.error]
       }
       assert.deepEqual(await as(''), [401, 'key_missing'])
-      assert.deepEqual(await as(`Bearer ${ADMIN.slice(0, -1)}x`), [401, 'key_malformed'])
+      assert.deepEqual(await as(`Bearer ${ADMIN.slice(0, -1)}_`), [401, 'key_malformed'])
       const unknown = writeKey('admin', undefined, systemSeams.random(32))
       assert.deepEqual(await as(`Bearer ${unknown}`), [401, 'key_unknown'])
       assert.deepEqual(await as(`Bearer ${made.secretKey}`), [403, 'key_kind_wrong'])
