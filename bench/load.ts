@@ -75,7 +75,12 @@ export async function ask(url: string, load: Load, keepBodies: boolean): Promise
     if (failed > 0 || result.count === 0) {
       throw new WrongAnswer(`${url}${load.path}: ${failed} requests failed, ${result.count} were answered`)
     }
-    return { ...result, bodies: keepBodies ? bodiesOf(await readFile(answersFile, 'utf8')) : [] }
+    const bodies = keepBodies ? bodiesOf(await readFile(answersFile, 'utf8')) : []
+    // What was under way at the end may be missing.
+    if (keepBodies && bodies.length < result.count - load.connections) {
+      throw new WrongAnswer(`${bodies.length} of ${result.count} answers were kept`)
+    }
+    return { ...result, bodies }
   } finally {
     await rm(folder, { recursive: true })
   }

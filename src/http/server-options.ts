@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type FastifyBaseLogger, type FastifyHttpOptions, LogController } from 'fastify'
@@ -50,7 +50,7 @@ export function serverOptions(
     logController: new LogController({ disableRequestLogging: true }),
     // A child logger for each request costs more than writing the request id where it is wanted.
     childLoggerFactory: (logger) => logger,
-    genReqId: createRequestIds(),
+    genReqId,
     trustProxy: trustProxy.length === 0 ? false : [...trustProxy],
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: 'idle',
@@ -66,17 +66,8 @@ function unused(): never {
   throw new Error('Every schema is compiled by the compilers that the app sets')
 }
 
-/** Bytes of randomness by which a process tells its request ids from those of all others. */
-const PROCESS_BYTES = 9
-
-/** Gives the caller's own request id when it is one, else a new one: what no other process has, and a number. */
-function createRequestIds(): (request: IncomingMessage) => string {
-  const process = randomBytes(PROCESS_BYTES).toString('base64url')
-  let count = 0
-  return ({ headers }) => {
-    const sent = headers['x-request-id']
-    if (typeof sent === 'string' && REQUEST_ID.test(sent)) return sent
-    count += 1
-    return `${process}.${count.toFixed()}`
-  }
+/** The caller's own request id when it is one, else a new one. */
+function genReqId(request: IncomingMessage): string {
+  const sent = request.headers['x-request-id']
+  return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID()
 }

@@ -34,7 +34,7 @@ describe('GET /v1/environments/{id}/issuances', () => {
     const second = await call('GET', `${path}?limit=1&cursor=${first.body.nextCursor}`)
     const [{ jti, requestId, userAgent, ...rest }] = second.body.issuances
     assert.match(jti, /^[\w-]{22}$/)
-    assert.match(requestId, /^[\w-]{12}\.\d+$/)
+    assert.match(requestId, /^[\w-]{36}$/)
     assert.equal(userAgent, 'b/1')
     const issuedAt = seams.now() / 1000
     assert.deepEqual(rest, {

@@ -30,9 +30,14 @@ const USER = { userId: 'alice', name: 'Alice' }
 
 describe('what is measured', () => {
   it('counts tokens by format, and refusals by format and code, without a living key as well', async (t) => {
-    const { post, added } = await measured(t)
+    const { post, added, made, server, environments, follower } = await measured(t)
+    const turn = { urls: ['turn:turn.example.com'], secret: 'a-secret-of-coturn' }
+    await environments.update(made.environment.id, { turn })
+    await follower.refresh()
     const sum = await added(async () => {
       await post('/auth/token', USER)
+      const headers = { authorization: `Bearer ${made.secretKey}` }
+      await server.inject({ url: '/v1/turn/credentials?subject=alice', headers })
       await post('/v1/client/tokens', {})
       await post('/v1/client/tokens', {})
       await post('/v1/tokens', { peerId: 7 })
@@ -43,7 +48,7 @@ describe('what is measured', () => {
     const issued = ['user', 'channels', 'client', 'peer', 'turn'].map((format) =>
       sum(`jeton_tokens_issued_total{format="${format}"}`),
     )
-    assert.deepEqual(issued, [1, 0, 2, 0, 0])
+    assert.deepEqual(issued, [1, 0, 2, 0, 1])
     const refused = (format: string, code: string) =>
       sum(`jeton_token_refusals_total{format="${format}",code="${code}"}`)
     assert.deepEqual(

@@ -13,6 +13,15 @@ const endpoints = [
 
 for (const { url, body, fmt } of endpoints) {
   describe(`POST ${url}`, () => {
+    it('answers with the members that the description of the API promises', async (t) => {
+      const { post, server } = await build(t)
+      const { paths } = (await server.inject({ url: '/openapi.json' })).json()
+      const { schema } = paths[url].post.responses['200'].content['application/json']
+      const answer = (await post(url, body)).json()
+      for (const name of schema.required) assert.ok(name in answer, name)
+      for (const name of Object.keys(answer)) assert.ok(name in schema.properties, name)
+    })
+
     it('answers with a token that holds what every token holds', async (t) => {
       const { post, made } = await build(t, { PUBLIC_URL: 'https://tokens.example.com/' })
       const reply = await post(url, body)

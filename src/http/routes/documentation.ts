@@ -126,7 +126,11 @@ async function handOn(
 ): Promise<FastifyReply> {
   const answer = await page.inject({ url: request.url, headers: pick(request.headers, ASKED) })
   if (answer.statusCode === 404) reply.callNotFound()
-  else reply.code(answer.statusCode).headers(pick(answer.headers, ANSWERED)).send(answer.rawPayload)
+  else {
+    // Its links lead elsewhere, where nobody needs to know what this host is called.
+    const headers = { ...pick(answer.headers, ANSWERED), 'referrer-policy': 'no-referrer' }
+    reply.code(answer.statusCode).headers(headers).send(answer.rawPayload)
+  }
   return reply
 }
 
