@@ -12,7 +12,7 @@ function init(args)
   number = tonumber(args[3])
   if args[4] ~= '' then
     answers = io.open(args[4], 'w')
-    -- Else each eighth answer is a write to the file.
+    -- So that few answers cost a write to the file.
     answers:setvbuf('full', 1048576)
   end
   local at = string.find(body, PLACE, 1, true)

@@ -47,7 +47,7 @@ export function chain(before: Head, { at, members }: Pick<Draft, 'at' | 'members
 
 let latest = { at: Number.NaN, text: '' }
 
-// Most records of a batch are of one millisecond, and writing it takes as long as hashing the line.
+// Most records of a batch are of one millisecond, and to write a moment takes about as long as to hash a line.
 function momentText(at: number): string {
   if (latest.at !== at) latest = { at, text: new Date(at).toISOString() }
   return latest.text

@@ -52,19 +52,28 @@ describe('a journal in files', () => {
     const recorded: (Promise<void> | void)[] = []
     const append = (jti: string) => recorded.push(journal.append(tokenOf(jti)))
 
+    // Then the journal is idle, and counts its turns from the next record on.
+    const rest = async () => {
+      await Promise.all(recorded)
+      for (let turns = 0; turns < 3; turns += 1) await turn()
+    }
+
+    await rest()
     // A turn that was asked for before the record came is over before the journal's own.
     let over = turn()
     append('first')
     await over
     append('in the next turn')
-    await Promise.all(recorded)
+    await rest()
     assert.deepEqual(batches.splice(0), [2])
 
+    over = turn()
     append('alone')
-    await turn()
-    await turn()
+    await over
+    over = turn()
+    await over
     append('late')
-    await Promise.all(recorded)
+    await rest()
     assert.deepEqual(batches.splice(0), [1, 1])
 
     // However many turns bring more, those that came first are not held up by them.

@@ -6,12 +6,12 @@ import type { Mint } from '../../mint/mint.ts'
 import { callerOf } from '../guard.ts'
 import { sendToken } from '../token-reply.ts'
 
-// Nothing in base64url is to be escaped, so that nobody has to look for it.
+const reply = z.object({ token: z.string(), expiresAt: z.int().min(0).describe('Unix seconds.') })
+
+// A token is base64url and dots: nothing in it is to be escaped, so that nobody has to look for it.
 function writeToken({ token, expiresAt }: z.output<typeof reply>): string {
   return `{"token":"${token}","expiresAt":${expiresAt.toFixed()}}`
 }
-
-const reply = z.object({ token: z.string(), expiresAt: z.int().min(0).describe('Unix seconds.') })
 
 /** `POST /auth/token`: a token that identifies a user (WIRE 1). */
 export async function userTokens(app: FastifyInstance, { mint }: { mint: Mint }): Promise<void> {
