@@ -47,10 +47,15 @@ export interface OpenAlertsDeps {
 }
 
 export function openAlerts(deps: OpenAlertsDeps): Alerts {
-  const { store, target, seams, log, lookup = (hostname) => systemLookup(hostname, { all: true }) } = deps
+  const {
+    store,
+    journal,
+    target,
+    seams,
+    log,
+    lookup = (hostname) => systemLookup(hostname, { all: true }),
+  } = deps
   let isEnding = false
-  // A journal that is closed takes no more records.
-  const journal: Pick<Journal, 'alert'> = { alert: (record) => isEnding || deps.journal.alert(record) }
   const watch = createSpikeWatch({ store, journal, seams, log, notifies: target !== undefined })
   const outbox =
     target &&

@@ -80,6 +80,8 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   let opening: 'start' | 'recovery' = 'start'
   let fault: string | undefined
   let isEnding = false
+  /** Whether its last record was handed in: nothing comes behind that. */
+  let hasEnded = false
   let running: Promise<void> | undefined
   /** Where it ended, for who asks afterwards. */
   let ended: JournalStanding | undefined
@@ -90,7 +92,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   return { isAvailable, append, refuse: refusals.note, alert, standing, close }
 
   function isAvailable(): boolean {
-    return isOpen && backlogBytes() < BACKLOG_BYTES && !isStuck()
+    return isOpen && !hasEnded && backlogBytes() < BACKLOG_BYTES && !isStuck()
   }
 
   function append(issuance: Issuance): Promise<void> {
@@ -102,7 +104,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
 
   // Nothing tells of it a second time, and there are few: it waits for a disk that is away.
   function alert(record: AlertRecord): void {
-    if (backlogBytes() < BACKLOG_BYTES) add({ ...alerted(now(), record), isAwaited: false })
+    if (!hasEnded && backlogBytes() < BACKLOG_BYTES) add({ ...alerted(now(), record), isAwaited: false })
   }
 
   function post(draft: Draft): boolean {
@@ -263,6 +265,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     await upkeep.stop()
     refusals.flush()
     post(closed(now()))
+    hasEnded = true
     await running
     await work()
     const last = standing()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { type OpenFile, systemDisk } from '../../src/journal/disk.ts'
 import type { Refusal } from '../../src/journal/journal.ts'
 import { diskWith } from '../helpers/disk.ts'
@@ -48,29 +49,28 @@ describe('a journal in files', () => {
     const batches: number[] = []
     const { open } = await journalFolderOf(t)
     const journal = await open({ onBatch: ({ records }) => void batches.push(records.length) })
-    const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
     const recorded: (Promise<void> | void)[] = []
     const append = (jti: string) => recorded.push(journal.append(tokenOf(jti)))
 
     // Then the journal is idle, and counts its turns from the next record on.
     const rest = async () => {
       await Promise.all(recorded)
-      for (let turns = 0; turns < 3; turns += 1) await turn()
+      for (let turns = 0; turns < 3; turns += 1) await nextTurn()
     }
 
     await rest()
     // A turn that was asked for before the record came is over before the journal's own.
-    let over = turn()
+    let over = nextTurn()
     append('first')
     await over
     append('in the next turn')
     await rest()
     assert.deepEqual(batches.splice(0), [2])
 
-    over = turn()
+    over = nextTurn()
     append('alone')
     await over
-    over = turn()
+    over = nextTurn()
     await over
     append('late')
     await rest()
@@ -78,7 +78,7 @@ describe('a journal in files', () => {
 
     // However many turns bring more, those that came first are not held up by them.
     for (let turns = 0; turns < 20; turns += 1) {
-      over = turn()
+      over = nextTurn()
       append(`${turns}`)
       await over
     }
@@ -117,6 +117,24 @@ describe('a journal in files', () => {
     )
     assert.equal(filesIn(folder).length, 1)
     assert.deepEqual(told.at(0), ['error', 'what was recorded could not be told of'])
+  })
+
+  it('takes nothing behind its last record, and begins no file for it', async (t) => {
+    const { open, recordsIn, folder, told } = await journalFolderOf(t)
+    const journal = await open()
+    await journal.append(tokenOf('before'))
+    const closed = journal.close().then(() => 'closed')
+    // At whatever moment of its end it comes.
+    do journal.alert(alert)
+    while ((await Promise.race([closed, nextTurn()])) !== 'closed')
+    journal.alert(alert)
+    assert.equal(journal.isAvailable(), false)
+    await assert.rejects(async () => journal.append(tokenOf('late')), isUnavailable)
+    await sleep(100)
+    assert.deepEqual(
+      [recordsIn().at(-1)?.type, recordsIn().some(({ jti }) => jti === 'late'), filesIn(folder).length, told],
+      ['closed', false, 1, []],
+    )
   })
 
   it('goes on with its chain in a new file after a restart', async (t) => {
