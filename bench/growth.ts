@@ -26,6 +26,8 @@ const seconds = Number(options.seconds)
 
 /** A server is asked for so long at once, so that its memory can be told between. */
 const FILL_SECONDS = 20
+/** A subject is remembered for two windows of a minute: only after that as many run out as come, and memory can be flat. */
+const LONG_RUN_SECONDS = 300
 const CONNECTIONS = 64
 const FEW_KEYS = 10
 /** Subjects are forgotten two seconds later, or only after the bench. */
@@ -50,7 +52,7 @@ async function bench(): Promise<void> {
   const tokens = await start(`after ${options.tokens} tokens`, '10/1m')
   await tellMemory('idle', [few, keys, revocations])
   await fill(subjects, Number(options.subjects))
-  await fill(tokens, Number(options.tokens))
+  await fill(tokens, Number(options.tokens), LONG_RUN_SECONDS)
   const sides = [few, keys, revocations, subjects, tokens]
   await alternate(sides, rounds)
   const base = figures(few, 'cost')
@@ -89,13 +91,15 @@ async function start(name: string, subjectLimit: string, fill?: Fill): Promise<S
   }
 }
 
-/** Has so many tokens minted, each for a subject of its own, and tells of the memory on the way. */
-async function fill({ name, server, load }: Side, count: number): Promise<void> {
+/** Has so many tokens or more minted, each for a subject of its own, for so long or longer, and tells of the memory on the way. */
+async function fill({ name, server, load }: Side, count: number, leastSeconds = 0): Promise<void> {
   let made = 0
   let toldAt = 0
-  while (made < count) {
+  let asked = 0
+  while (made < count || asked < leastSeconds) {
     made += (await ask(server.url, { ...load, seconds: FILL_SECONDS }, false)).count
-    if (made - toldAt < count / 8 && made < count) continue
+    asked += FILL_SECONDS
+    if (made - toldAt < count / 4 && made < count) continue
     toldAt = made
     const { residentMegabytes } = await server.settledMemory()
     printLine([name, `${made} tokens`, `${residentMegabytes.toFixed(1)} MB resident`])
