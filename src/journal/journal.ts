@@ -146,7 +146,7 @@ export interface Journal {
   alert(alert: AlertRecord): void
   /** `undefined` for a journal that keeps no chain. */
   standing(): JournalStanding | undefined
-  /** Writes what is left, and says that this was the end. */
+  /** Writes what is left, and says that this was the end: whatever comes behind that is refused, or left out. */
   close(): Promise<void>
 }
 

@@ -19,9 +19,10 @@ export function createStdoutJournal(stream: RecordStream, { now, monotonic, rand
   const instance = writeIdentifier('ins', random(IDENTIFIER_RANDOM_BYTES))
   const refusals = createRefusals({ now, monotonic, post })
   let head = GENESIS
+  let hasEnded = false
   post(opened(now(), { instance, because: 'start', before: undefined, fault: undefined }))
   return {
-    isAvailable: () => !stream.isStalled(),
+    isAvailable: () => !hasEnded && !stream.isStalled(),
     append(issuance) {
       if (!post(issued(now(), issuance))) throw journalUnavailable()
     },
@@ -31,11 +32,12 @@ export function createStdoutJournal(stream: RecordStream, { now, monotonic, rand
     async close() {
       refusals.flush()
       post(closed(now()))
+      hasEnded = true
     },
   }
 
   function post(draft: Draft): boolean {
-    if (stream.isStalled()) return false
+    if (hasEnded || stream.isStalled()) return false
     const line = chain(head, draft)
     stream.write(line.text)
     // Asked again behind the line: what it says now is whether that line was taken. One that was dropped has no place in
