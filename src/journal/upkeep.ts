@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createGzip } from 'node:zlib'
+import { constants, createGzip } from 'node:zlib'
 import type { TakeHold } from './claim.ts'
 import { syncPath } from './disk.ts'
 import { type ChainFile, dayOf, LOCK_NAME, listFiles, listInstances } from './folder.ts'
@@ -17,9 +17,10 @@ const DAY_MS = 86_400_000
  */
 const DOUBT_MS = 3_600_000
 
-// About six megabytes a second: requests come first, and no process writes more than it packs.
-const CHUNK_BYTES = 131_072
-const PAUSE_MS = 20
+// About six megabytes a second: requests come first, and what is written faster for a while is packed later. A bit at a
+// time, since on one core a write of the journal may have to wait for it: 0.16 ms each, where 1 ms could be felt.
+const CHUNK_BYTES = 32_768
+const PAUSE_MS = 5
 
 interface UpkeepLog {
   error(fields: object, message: string): void
@@ -163,7 +164,8 @@ async function writePacked(path: string, draft: string, signal: AbortSignal): Pr
         await sleep(PAUSE_MS, undefined, { signal, ref: false })
       }
     },
-    createGzip(),
+    // A third less of the processor, for files that are 3 % larger.
+    createGzip({ level: constants.Z_BEST_SPEED }),
     createWriteStream(draft, { mode: 0o600, flush: true }),
     { signal },
   )
