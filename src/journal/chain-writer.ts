@@ -86,8 +86,7 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     const place = await takePlace()
     const at = now()
     const day = dayOf(at)
-    const given = newest?.instance === place.instance ? newest.seq : 0
-    const seq = Math.max(given, (await listFiles(place.folder)).at(-1)?.seq ?? 0) + 1
+    const seq = (await lastSeq(place)) + 1
     const name = fileName(seq, day)
     const path = join(place.folder, name)
     const first = opened(at, { instance: place.instance, because, before: counted, fault })
@@ -109,6 +108,13 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
       await disk.remove(path).catch(() => undefined)
       throw error
     }
+  }
+
+  // Behind a file that it writes itself there is none: requests wait for this.
+  async function lastSeq({ instance, folder }: Claim): Promise<number> {
+    if (current?.instance === instance) return current.seq
+    const given = newest?.instance === instance ? newest.seq : 0
+    return Math.max(given, (await listFiles(folder)).at(-1)?.seq ?? 0)
   }
 
   // The chain goes on where it was. Only if its folder is gone, or at the start, another one is taken.

@@ -15,8 +15,8 @@ import { alerted, closed, type Draft, issued } from './record.ts'
 import { createRefusals } from './refusals.ts'
 import { createUpkeep } from './upkeep.ts'
 
-/** A file of a chain is followed by another one at this size. */
-const ROLL_BYTES = 67_108_864
+/** A file of a chain is followed by another one at this size. To remove it, once it is packed, keeps the disk for some 10 ms. */
+const ROLL_BYTES = 16_777_216
 
 /** What may wait to be written, in bytes, before requests are refused instead of memory being filled. */
 const BACKLOG_BYTES = 8_388_608

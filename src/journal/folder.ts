@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 // <seq>-<day>.jsonl, and .gz behind it once it is packed.
 const FILE = /^(\d{8})-(\d{4}-\d\d-\d\d)\.jsonl(\.gz)?$/
@@ -9,6 +10,9 @@ export const INSTANCE = /^ins_[0-9a-z]{16}$/
 
 /** What a process holds as long as its instance's folder is its own. */
 export const LOCK_NAME = 'lock'
+
+/** What a turn of the event loop looks at, which takes a millisecond: a busy service has thousands of files. */
+const NAMES_A_TURN = 1_000
 
 /** A file of a chain. */
 export interface ChainFile {
@@ -45,7 +49,8 @@ export async function listInstances(folder: string): Promise<string[]> {
 /** The files of a chain, in its order. One that lies there packed and unpacked is given unpacked. */
 export async function listFiles(instanceFolder: string): Promise<ChainFile[]> {
   const found = new Map<number, ChainFile>()
-  for (const entry of (await namesIn(instanceFolder)).sort()) {
+  for (const [index, entry] of (await namesIn(instanceFolder)).sort().entries()) {
+    if (index % NAMES_A_TURN === NAMES_A_TURN - 1) await nextTurn()
     const [, seq, day, gz] = FILE.exec(entry) ?? []
     if (seq === undefined || day === undefined) continue
     const file = {
@@ -57,7 +62,8 @@ export async function listFiles(instanceFolder: string): Promise<ChainFile[]> {
     }
     if (!found.has(file.seq)) found.set(file.seq, file)
   }
-  return [...found.values()].sort((a, b) => a.seq - b.seq)
+  // Sorted by name they are sorted by place, which has as many digits in each.
+  return [...found.values()]
 }
 
 async function namesIn(folder: string): Promise<string[]> {

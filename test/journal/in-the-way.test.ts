@@ -85,6 +85,20 @@ describe('a file of the journal that somebody touched', () => {
     assert.equal(readRecords(folder).at(-1)?.jti, 'a')
   })
 
+  it('may lie where the next one would begin: that one begins behind it', async (t) => {
+    const { open, folder, told, verify } = await journalFolderOf(t)
+    const journal = await open({ rollBytes: 1 })
+    const [path = ''] = filesIn(folder)
+    writeFileSync(path.replace('00000001', '00000002'), '')
+    const held = await mint(journal, ['a'])
+    await eventually(() => told.length === 2, 'it recovers')
+    held.push(...(await mint(journal, ['b'])))
+    assert.ok(held.includes('b'))
+    const recorded = readRecords(folder).flatMap(({ jti }) => jti ?? [])
+    assert.deepEqual(recorded, held)
+    assert.equal((await verify())[0]?.broken, undefined)
+  })
+
   it('may be made unchangeable: it refuses until another one can be begun', async (t) => {
     const { open, folder } = await journalFolderOf(t)
     const journal = await open()
