@@ -48,6 +48,15 @@ export async function listInstances(folder: string): Promise<string[]> {
 
 /** The files of a chain, in its order. One that lies there packed and unpacked is given unpacked. */
 export async function listFiles(instanceFolder: string): Promise<ChainFile[]> {
+  const found = await scan(instanceFolder)
+  if (found.every(({ seq }, index) => seq === (found[0]?.seq ?? 0) + index)) return found
+  // A file that was packed meanwhile may have been seen under neither of its names.
+  const again = await scan(instanceFolder)
+  const both = new Map([...found, ...again].map((file) => [file.seq, file]))
+  return [...both.values()].sort((a, b) => a.seq - b.seq)
+}
+
+async function scan(instanceFolder: string): Promise<ChainFile[]> {
   const found = new Map<number, ChainFile>()
   for (const [index, entry] of (await namesIn(instanceFolder)).sort().entries()) {
     if (index % NAMES_A_TURN === NAMES_A_TURN - 1) await nextTurn()
