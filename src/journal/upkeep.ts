@@ -2,7 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { constants, createGzip } from 'node:zlib'
 import type { TakeHold } from './claim.ts'
 import { syncPath } from './disk.ts'
@@ -10,6 +10,8 @@ import { type ChainFile, dayOf, LOCK_NAME, listFiles, listInstances } from './fo
 
 const EVERY_MS = 60_000
 const DAY_MS = 86_400_000
+/** As many are looked at before others have their turn. */
+const FILES_A_TURN = 1_000
 
 /**
  * How long a file must have been too old before it is removed, by a clock that never jumps: a wall clock that leaps ahead
@@ -88,11 +90,10 @@ export function createUpkeep({ folder, keepDays, takeHold, now, monotonic, log, 
   }
 
   async function lookAfterOwn(instance: string): Promise<void> {
-    for (const file of await listFiles(join(folder, instance))) {
+    await lookAfterEach(await listFiles(join(folder, instance)), (file) => {
       const current = own()
-      if (current?.instance !== instance || current.seq === undefined || file.seq >= current.seq) return
-      await lookAfter(file)
-    }
+      return current?.instance === instance && current.seq !== undefined && file.seq < current.seq
+    })
   }
 
   // A process that ended may never come back. On the day of its end it is left alone, so that one that takes its place
@@ -104,22 +105,35 @@ export function createUpkeep({ folder, keepDays, takeHold, now, monotonic, log, 
     const hold = takeHold(join(folder, instance, LOCK_NAME))
     if (hold === undefined) return
     try {
-      for (const file of files) await lookAfter(file)
+      await lookAfterEach(files, () => true)
     } finally {
       hold.release()
     }
   }
 
-  async function lookAfter(file: ChainFile): Promise<void> {
-    if (isDue(file)) {
+  // Until one is none of its business, or everything ends. Most have nothing to be done about, and others have their turn.
+  async function lookAfterEach(
+    files: readonly ChainFile[],
+    isOurs: (file: ChainFile) => boolean,
+  ): Promise<void> {
+    const firstKept = dayOf(now() - keepDays * DAY_MS)
+    for (const [index, file] of files.entries()) {
+      if (index % FILES_A_TURN === FILES_A_TURN - 1) await nextTurn()
+      if (signal.aborted || !isOurs(file)) return
+      await lookAfter(file, firstKept)
+    }
+  }
+
+  async function lookAfter(file: ChainFile, firstKept: string): Promise<void> {
+    if (isDue(file, firstKept)) {
       await remove(file)
       dueSince.delete(plainPathOf(file))
     } else if (!file.packed) await pack(file, signal)
   }
 
-  function isDue(file: ChainFile): boolean {
+  function isDue(file: ChainFile, firstKept: string): boolean {
     const plain = plainPathOf(file)
-    if (file.day >= dayOf(now() - keepDays * DAY_MS)) {
+    if (file.day >= firstKept) {
       dueSince.delete(plain)
       return false
     }

@@ -41,6 +41,26 @@ describe('old files of the journal', () => {
     await upkeep.stop()
   })
 
+  it('stay for the next pass when everything ends', async (t) => {
+    const { open, folder } = await journalFolderOf(t)
+    const seams = drivenSeams()
+    const { now, monotonic } = seams
+    const journal = await open({ seams })
+    for (const jti of ['a', 'b', 'c']) {
+      await journal.append(tokenOf(jti))
+      seams.advance(DAY_MS)
+    }
+    const own = () => ({ instance: journal.standing()?.instance ?? '', seq: 3 })
+    const log = { error: () => assert.fail() }
+    const upkeep = createUpkeep({ folder, keepDays: 1, takeHold: holdIfFree, now, monotonic, log, own })
+    await upkeep.pass()
+    seams.advance(HOUR_MS)
+    const before = filesIn(folder)
+    const pass = upkeep.pass()
+    await Promise.all([pass, upkeep.stop()])
+    assert.deepEqual(filesIn(folder), before)
+  })
+
   it('outlive a clock that leaps ahead and is set right within the hour', async (t) => {
     const { open, folder, verify } = await journalFolderOf(t)
     const seams = drivenSeams()
