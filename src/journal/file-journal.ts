@@ -190,17 +190,14 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
       return await chain.write(batch.records)
     } catch (error) {
       batch.settled?.reject(journalUnavailable())
-      // What nobody waits for can still be written when the disk is back.
-      for (const record of batch.records) if (!record.isAwaited) addAgain(record)
+      // What nobody waits for can still be written when the disk is back, in front of what came since.
+      const kept = batch.records.filter(({ isAwaited }) => !isAwaited)
+      next.records.unshift(...kept)
+      next.bytes += bytesOf(kept)
       throw error
     } finally {
       writing = undefined
     }
-  }
-
-  function addAgain(record: Waiting): void {
-    next.records.push(record)
-    next.bytes += record.members.length
   }
 
   // A file on which a write failed is never asked again: the system may have dropped what it could not write, and say yes
@@ -239,8 +236,7 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
   function refuseWaiting(): void {
     next.settled?.reject(journalUnavailable())
     const posted = next.records.filter(({ isAwaited }) => !isAwaited)
-    next = emptyBatch()
-    for (const record of posted) addAgain(record)
+    next = { ...emptyBatch(), records: posted, bytes: bytesOf(posted) }
   }
 
   function look(): void {
@@ -272,6 +268,10 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     ended = last && { ...last, isHeld: false }
     await chain.close()
   }
+}
+
+function bytesOf(records: readonly Waiting[]): number {
+  return records.reduce((sum, { members }) => sum + members.length, 0)
 }
 
 function emptyBatch(): Batch {

@@ -220,6 +220,32 @@ describe('a journal in files', () => {
     ])
   })
 
+  it('ends behind what nobody waits for, though that was written again', async (t) => {
+    let fail: (() => void) | undefined
+    const disk = diskWith({
+      write: (file, bytes) =>
+        fail === undefined && Buffer.from(bytes).includes('"type":"alert"')
+          ? new Promise((_, reject) => {
+              fail = () => reject(new Error('EIO'))
+            })
+          : file.write(bytes),
+    })
+    const { open, recordsIn } = await journalFolderOf(t)
+    const journal = await open({ disk })
+    journal.alert(alert)
+    await eventually(() => fail !== undefined, 'it is being written')
+    const closing = journal.close()
+    await nextTurn()
+    fail?.()
+    await closing
+    assert.deepEqual(
+      recordsIn()
+        .map(({ type }) => type)
+        .slice(-2),
+      ['alert', 'closed'],
+    )
+  })
+
   it('refuses at once when too much waits, instead of filling memory', async (t) => {
     const { promise, resolve } = Promise.withResolvers<void>()
     let isHeld = false
