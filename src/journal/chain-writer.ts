@@ -110,7 +110,8 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     }
   }
 
-  // Behind a file that it writes itself there is none: requests wait for this.
+  // Behind the file that it writes itself there is none, unless somebody puts one there, which creating it refuses if it has
+  // the same name: to look through the folder would keep requests waiting.
   async function lastSeq({ instance, folder }: Claim): Promise<number> {
     if (current?.instance === instance) return current.seq
     const given = newest?.instance === instance ? newest.seq : 0

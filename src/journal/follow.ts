@@ -58,7 +58,9 @@ async function readOn(
   const isFirst = positions.size === 0
   for (const instance of await listInstances(folder)) {
     const files = await listFiles(join(folder, instance))
-    const position = positions.get(instance) ?? { seq: isFirst ? (files.at(-1)?.seq ?? 0) : 0, bytes: 0 }
+    // The newest file may just have been begun.
+    const recent = files.slice(-2)[0]?.seq ?? 0
+    const position = positions.get(instance) ?? { seq: isFirst ? recent : 0, bytes: 0 }
     positions.set(instance, position)
     for (const file of files) {
       if (file.seq < position.seq) continue

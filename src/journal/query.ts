@@ -69,6 +69,8 @@ async function* queryChain(
   for (const next of [...files.slice(1), undefined]) {
     const found = ahead
     ahead = next && searchFile(next)
+    // Heard of when it is waited for, and nowhere before.
+    ahead?.catch(() => undefined)
     for (const { at, line } of (await found) ?? []) yield { instance, at, line }
   }
 

@@ -10,7 +10,7 @@ import { temporaryFolder } from '../helpers/process.ts'
 import { environment } from '../store/contract.ts'
 
 /** A journal in files, records of changes, and what follows both. */
-async function followed(t: TestContext, last: number) {
+async function followed(t: TestContext, last: number, options: { rollBytes?: number } = {}) {
   const { open, folder } = await journalFolderOf(t)
   const databases = await temporaryFolder(t)
   const store = openSqlite(join(databases, 'jeton.db'))
@@ -43,10 +43,26 @@ async function followed(t: TestContext, last: number) {
   }
   const tells = (...names: readonly string[]) =>
     eventually(() => names.every((one) => told.includes(one)), `${names} in ${told}`)
-  return { journal: await open(), change, begin, told, tells, faults, hide: () => unlinkSync(name), show }
+  return {
+    journal: await open(options),
+    change,
+    begin,
+    told,
+    tells,
+    faults,
+    hide: () => unlinkSync(name),
+    show,
+  }
 }
 
 describe('who follows the journal', () => {
+  it('sees the last tokens when a file was just begun', async (t) => {
+    const { journal, begin, tells } = await followed(t, 4, { rollBytes: 1 })
+    for (const jti of ['a', 'b']) await journal.append(tokenOf(jti))
+    begin()
+    await tells('a', 'b')
+  })
+
   it('sees the last tokens and changes in the order of time, and then every new one of both', async (t) => {
     const { journal, change, begin, told, tells } = await followed(t, 2)
     await change()
