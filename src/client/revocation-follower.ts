@@ -46,7 +46,7 @@ const FORGET_EVERY_SECONDS = 60
 export function createRevocationFollower(deps: RevocationFollowerDeps): RevocationFollower {
   const { url, secretKey, environmentId, offlineSeconds, onRestored, onError, now, monotonic, signal } = deps
   const waitSeconds = Math.min(LONGEST_WAIT_SECONDS, Math.floor(offlineSeconds / 2))
-  const revoked = createRevokedTokens()
+  const revoked = createRevokedTokens(environmentId)
   let archived = false
   let answeredLast = false
   let forgotAt = monotonic()

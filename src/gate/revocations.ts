@@ -124,7 +124,7 @@ export function createRevocations({ follower, seams }: RevocationsDeps): Revocat
 
   function put(revocation: Revocation): void {
     const { environmentId } = revocation
-    const revoked = byEnvironment.get(environmentId) ?? createRevokedTokens()
+    const revoked = byEnvironment.get(environmentId) ?? createRevokedTokens(environmentId)
     byEnvironment.set(environmentId, revoked)
     revoked.put(revocation)
   }

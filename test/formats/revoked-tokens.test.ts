@@ -16,7 +16,7 @@ const token = (issuedAt: number) => ({ jti: 'a', subject: 'alice', keyId: 'kid_1
 
 describe('revoked tokens', () => {
   it('stay revoked when an older revocation of the same comes later, as from a process that is behind', () => {
-    const revoked = createRevokedTokens()
+    const revoked = createRevokedTokens('env_1')
     revoked.put(of(1_000, 5))
     revoked.put(of(900, 4))
     assert.equal(revoked.refusing(token(1_000)), 'subject')

@@ -60,10 +60,11 @@ describe('the memory of the gate', () => {
       const { store, db } = await filled(t, kind, now)
       const follower = createFollower({ store, seams, staleKeysSeconds: 30 })
       const revocations = createRevocations({ follower, seams })
+      // What any first read leaves, like compiled code, is no revocation's.
+      await store.readChanges(0, () => undefined)
       const before = bytesInUse()
       await follower.refresh()
       const each = (bytesInUse() - before) / REVOCATIONS
-      t.diagnostic(`${each.toFixed()} bytes each`)
       assert.ok(each <= 250, `${each} bytes`)
 
       // Each of them once more and again, as from a client that tries until it is sure.
@@ -74,6 +75,7 @@ describe('the memory of the gate', () => {
       }
       assert.equal(revocations.since(environmentId, 0).revocations.length, REVOCATIONS)
       const repeated = (bytesInUse() - before) / REVOCATIONS
+      t.diagnostic(`${each.toFixed()} bytes each, and ${repeated.toFixed()} after repeats`)
       assert.ok(repeated <= 250, `${each} bytes, and ${repeated} after repeats`)
 
       seams.advance(LIFE_SECONDS * 1000)
