@@ -3,6 +3,7 @@ import type { RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { reachOf } from '../domain/outbound-address.ts'
+import { errorCode } from '../error-code.ts'
 import { request as httpRequest } from '../node-http.ts'
 
 /** Where alerts are sent to, and how the receiver knows them. */
@@ -84,7 +85,9 @@ export function createWebhook({ target, lookup, now, withinMs = WITHIN_MS }: Web
       if (address === undefined) return failed('no_address')
       return await post(address, message, over)
     } catch (error) {
-      return failed(over.aborted ? (signal.aborted ? 'stopped' : 'timeout') : codeOf(error))
+      if (over.aborted) return failed(signal.aborted ? 'stopped' : 'timeout')
+      // Its message may name the host; its code does not.
+      return failed(errorCode(error) ?? 'error')
     }
   }
 
@@ -161,11 +164,6 @@ function failed(reason: string) {
 
 function credentialsOf({ username, password }: URL): string {
   return `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-}
-
-// Its message may name the host; its code does not.
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'error'
 }
 
 // A lookup cannot be stopped, but nobody has to wait for it.

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline/promises'
 import { text } from 'node:stream/consumers'
 import type { z } from 'zod'
+import { errorCode } from '../error-code.ts'
 
 /** What the caller wrote cannot be carried out. Its message is all that is printed. */
 export class UsageError extends Error {
@@ -60,8 +61,7 @@ async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
-    throw new UsageError(`${file} cannot be read: ${code}.`)
+    throw new UsageError(`${file} cannot be read: ${errorCode(error) ?? 'unknown reason'}.`)
   }
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { errorCode } from '../error-code.ts'
 import { findEnd } from './chain-end.ts'
 import { type Claim, claimInstance, type TakeHold } from './claim.ts'
 import type { Disk, Identity, OpenFile } from './disk.ts'
@@ -144,7 +145,7 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     return await disk.identity(path).then(
       () => true,
       (error: unknown) => {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+        if (errorCode(error) === 'ENOENT') return false
         throw error
       },
     )

@@ -2,6 +2,7 @@ import { constants, stat } from 'node:fs'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { errorCode } from '../error-code.ts'
 
 // Asked with every batch, and this one costs half of what that of node:fs/promises does.
 const statusOf = promisify(stat)
@@ -52,7 +53,7 @@ export const systemDisk: Disk = {
     try {
       await mkdir(path, { mode: 0o700 })
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return
+      if (errorCode(error) === 'EEXIST') return
       throw error
     }
     await syncPath(dirname(path))

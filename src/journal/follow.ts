@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorCode } from '../error-code.ts'
 import type { ChangeRecords } from '../store/store.ts'
 import { createChangeReader } from './changes.ts'
 import { type ChainFile, listFiles, listInstances } from './folder.ts'
@@ -82,7 +83,7 @@ async function readFrom(
     await readInto(records, file, instance, position, most)
   } catch (error) {
     // Removed since it was found: nothing more comes of it.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    if (errorCode(error) !== 'ENOENT') throw error
   }
   return records
 }

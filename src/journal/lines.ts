@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { errorCode } from '../error-code.ts'
 import type { ChainFile } from './folder.ts'
 import { LONGEST_LINE_BYTES } from './record.ts'
 
@@ -97,7 +98,7 @@ async function find(path: string, packed: boolean, into: Buffer | undefined) {
     return { packed, stream: (start: number) => unpacked(handle.createReadStream(options(start)), packed) }
   } catch (error) {
     // It may have been packed since it was found.
-    if (packed || !(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    if (packed || errorCode(error) !== 'ENOENT') throw error
     const handle = await open(`${path}.gz`)
     return { packed: true, stream: () => unpacked(handle.createReadStream(options(0)), true) }
   }

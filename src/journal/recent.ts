@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { JetonError } from '../domain/errors.ts'
+import { errorCode } from '../error-code.ts'
 import { type ChainFile, INSTANCE, listFiles, listInstances } from './folder.ts'
 import { NEWLINE, readBlocks } from './lines.ts'
 import { createSearch } from './query.ts'
@@ -148,7 +149,7 @@ function createChainReader({ instance, files, seq, bytes, limit, budget, search 
       if (file.packed) await lookThroughPacked(file)
       else await lookThroughTail(file)
     } catch (error) {
-      if (!isMissing(error)) throw error
+      if (errorCode(error) !== 'ENOENT') throw error
       // It was packed since it was found, or had been kept long enough.
       files.pop()
       if (!file.packed) files.push({ ...file, path: `${file.path}.gz`, packed: true })
@@ -206,10 +207,6 @@ function createChainReader({ instance, files, seq, bytes, limit, budget, search 
     const end = from + Buffer.byteLength(line) + 1
     held.push({ seq, from, end, issuance: { ...issuance, instance } })
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 function readIssuance(line: string) {

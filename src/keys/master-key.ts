@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, link, mkdir, open, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { errorCode } from '../error-code.ts'
 import type { Seams } from '../seams.ts'
 import { SEALING_KEY_BYTES } from './sealing.ts'
 
@@ -15,7 +16,7 @@ export class MasterKeyError extends Error {
 export async function prepareDataDir(dataDir: string): Promise<void> {
   await mkdir(dirname(resolve(dataDir)), { recursive: true })
   await mkdir(dataDir, { mode: 0o700 }).catch((error: unknown) => {
-    if (!isFileError(error, 'EEXIST')) throw error
+    if (errorCode(error) !== 'EEXIST') throw error
   })
   await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
 }
@@ -34,7 +35,7 @@ export async function readMasterKeys(dataDir: string): Promise<readonly Uint8Arr
       `${path} does not hold ${SEALING_KEY_BYTES} bytes in base64. Put the right one back.`,
     )
   } catch (error) {
-    if (isFileError(error, 'ENOENT')) return []
+    if (errorCode(error) === 'ENOENT') return []
     throw error
   }
 }
@@ -51,7 +52,7 @@ export async function generateMasterKey(dataDir: string, seams: Seams): Promise<
     await link(draft, join(dataDir, FILE_NAME))
     return fresh
   } catch (error) {
-    if (!isFileError(error, 'EEXIST')) throw error
+    if (errorCode(error) !== 'EEXIST') throw error
     return await readMasterKeys(dataDir)
   } finally {
     await unlink(draft)
@@ -76,8 +77,4 @@ async function writeDraft(dataDir: string, keys: readonly Uint8Array[], seams: S
   const text = keys.map((key) => Buffer.from(key).toString('base64')).join(',')
   await writeFile(draft, `${text}\n`, { mode: 0o600, flush: true })
   return draft
-}
-
-function isFileError(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

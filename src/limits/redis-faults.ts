@@ -1,3 +1,5 @@
+import { errorCode } from '../error-code.ts'
+
 /** What keeps a start from going on: the operator has to mend it. Its message holds no secret. */
 export class RedisError extends Error {
   override readonly name = 'RedisError'
@@ -22,7 +24,7 @@ export function wordOf(error: unknown): string | undefined {
  * failed, and the first one of a connection has the password.
  */
 export function reasonOf(error: unknown): string {
-  const code = codeOf(error)
+  const code = errorCode(error)
   if (code !== undefined) return code
   if (error instanceof SilenceError) return 'no answer in time'
   if (error instanceof RedisError) return error.message
@@ -39,7 +41,7 @@ export function reasonOf(error: unknown): string {
  */
 export function faultOf(error: unknown): string | undefined {
   if (error instanceof RedisError) return error.message
-  const code = codeOf(error)
+  const code = errorCode(error)
   if (code === 'ENOTFOUND') return 'there is no host of this name'
   if (code !== undefined && TLS_FAULT.test(code)) return `TLS fails (${code})`
   if (isForeign(error)) return 'what answers there is no Redis'
@@ -54,10 +56,6 @@ export function faultOf(error: unknown): string | undefined {
 
 // The codes of OpenSSL's verification and of Node's TLS.
 const TLS_FAULT = /^ERR_(SSL|TLS)_|CERT|^UNABLE_TO_|^HOSTNAME_MISMATCH$|^EPROTO$/
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
 
 function isForeign(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('Unknown RESP type')

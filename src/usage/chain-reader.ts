@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { errorCode } from '../error-code.ts'
 import { type ChainFile, listFiles } from '../journal/folder.ts'
 import type { FilePlace } from '../journal/journal.ts'
 import { NEWLINE, readBlocks, readLines } from '../journal/lines.ts'
@@ -130,7 +131,7 @@ export function createChainReader({ folder, instance, digest, pace }: ChainReade
       }
     } catch (error) {
       // It may have been removed since it was found. So is what was in it.
-      if (!isAbsent(error)) throw error
+      if (errorCode(error) !== 'ENOENT') throw error
     }
     return true
   }
@@ -173,12 +174,8 @@ export function createChainReader({ folder, instance, digest, pace }: ChainReade
         return isWhole ? readRecord(bytes.toString())?.n : undefined
       }
     } catch (error) {
-      if (!isAbsent(error)) throw error
+      if (errorCode(error) !== 'ENOENT') throw error
     }
     return undefined
   }
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
