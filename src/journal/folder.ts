@@ -57,6 +57,11 @@ export async function listFiles(instanceFolder: string): Promise<ChainFile[]> {
   return [...both.values()].sort((a, b) => a.seq - b.seq)
 }
 
+/** Whether a file that was listed is not there any more, packed or not: it was old enough, or somebody took it away. */
+export async function isGone(instanceFolder: string, name: string): Promise<boolean> {
+  return !(await listFiles(instanceFolder)).some((file) => file.name === name)
+}
+
 async function scan(instanceFolder: string): Promise<ChainFile[]> {
   const found = new Map<number, ChainFile>()
   for (const [index, entry] of (await namesIn(instanceFolder)).sort().entries()) {

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type ChainFile, listFiles, listInstances } from './folder.ts'
+import { type ChainFile, isGone, listFiles, listInstances } from './folder.ts'
 import { readLines } from './lines.ts'
 import { GENESIS, readPlace, sha256 } from './record.ts'
 
@@ -36,6 +36,9 @@ async function inspectEnd(folder: string, instance: string): Promise<ChainEnd> {
     file = (await listFiles(join(folder, instance))).at(-1)
     return { instance, file, fault: file && (await faultIn(file)) }
   } catch (error) {
+    // The newest file is the last to be removed: with it went the chain, being old enough.
+    if (file !== undefined && (await isGone(join(folder, instance), file.name)))
+      return { instance, file: undefined, fault: undefined }
     const reason = error instanceof Error ? error.message : String(error)
     return { instance, file, fault: `it cannot be read: ${reason}` }
   }

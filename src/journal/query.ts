@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { errorCode } from '../error-code.ts'
 import type { ChangeQuestion } from '../store/store.ts'
 import { type ChainFile, dayOf, listFiles, listInstances } from './folder.ts'
 import { NEWLINE, readBlocks } from './lines.ts'
@@ -76,7 +77,12 @@ async function* queryChain(
 
   async function searchFile(file: ChainFile): Promise<Match[]> {
     const found: Match[] = []
-    for await (const block of readBlocks(file)) for (const match of find(block)) found.push(match)
+    try {
+      for await (const block of readBlocks(file)) for (const match of find(block)) found.push(match)
+    } catch (error) {
+      // It may have been removed since it was listed, being old enough.
+      if (errorCode(error) !== 'ENOENT') throw error
+    }
     return found
   }
 }

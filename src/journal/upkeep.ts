@@ -99,13 +99,13 @@ export function createUpkeep({ folder, keepDays, takeHold, now, monotonic, log, 
   // A process that ended may never come back. On the day of its end it is left alone, so that one that takes its place
   // finds its chain free.
   async function lookAfterOther(instance: string): Promise<void> {
-    const files = await listFiles(join(folder, instance))
-    const newest = files.at(-1)
+    const newest = (await listFiles(join(folder, instance))).at(-1)
     if (newest === undefined || newest.day >= dayOf(now())) return
     const hold = takeHold(join(folder, instance, LOCK_NAME))
     if (hold === undefined) return
     try {
-      await lookAfterEach(files, () => true)
+      // Another process may have looked after them since.
+      await lookAfterEach(await listFiles(join(folder, instance)), () => true)
     } finally {
       hold.release()
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Break, diagnose, tornWithin, type Whereabouts } from './break.ts'
-import { type ChainFile, listFiles } from './folder.ts'
+import { type ChainFile, isGone, listFiles } from './folder.ts'
 import type { Head } from './journal.ts'
 import { type FileLine, readLines } from './lines.ts'
 import { type Counted, GENESIS, readOpened, readPlace, sha256 } from './record.ts'
@@ -59,9 +59,22 @@ interface Part {
 export async function verifyChain(
   folder: string,
   instance: string,
+  options: VerifyOptions,
+): Promise<ChainReport> {
+  const instanceFolder = join(folder, instance)
+  for (;;) {
+    const report = await verifyFiles(await listFiles(instanceFolder), instance, options)
+    // A file that was removed meanwhile, being old enough or not, is judged by what lies there now.
+    if (report.broken?.reason !== 'unreadable' || !(await isGone(instanceFolder, report.broken.file)))
+      return report
+  }
+}
+
+async function verifyFiles(
+  files: readonly ChainFile[],
+  instance: string,
   { keptSince, anchors }: VerifyOptions,
 ): Promise<ChainReport> {
-  const files = await listFiles(join(folder, instance))
   const walk: Walk = {
     instance,
     wanted: new Set(anchors),

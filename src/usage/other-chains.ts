@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorCode } from '../error-code.ts'
 import { findEnd } from '../journal/chain-end.ts'
 import type { TakeHold } from '../journal/claim.ts'
 import { LOCK_NAME, listFiles, listInstances } from '../journal/folder.ts'
@@ -49,7 +50,10 @@ export function createOtherChains(deps: OtherChainsDeps) {
   async function stateOf(instance: string): Promise<string | undefined> {
     const newest = (await listFiles(join(folder, instance))).at(-1)
     if (newest === undefined) return undefined
-    const { mtimeMs, size } = await stat(newest.path)
+    const found = await statusOf(newest.path)
+    // Packed or removed since: what is there then is for the next time.
+    if (found === undefined) return undefined
+    const { mtimeMs, size } = found
     return now() - mtimeMs < LEFT_ALONE_MS ? undefined : `${newest.path} ${mtimeMs} ${size}`
   }
 
@@ -64,4 +68,11 @@ export function createOtherChains(deps: OtherChainsDeps) {
       hold.release()
     }
   }
+}
+
+async function statusOf(path: string) {
+  return await stat(path).catch((error: unknown) => {
+    if (errorCode(error) !== 'ENOENT') throw error
+    return undefined
+  })
 }

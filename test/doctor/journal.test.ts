@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { checkConfig } from '../../src/config.ts'
 import { checksOf, examineJournal } from '../../src/doctor/journal.ts'
-import { filesIn, journalFolderOf, tokenOf } from '../helpers/journal.ts'
+import { filesIn, journalFolderOf, readerOf, tokenOf } from '../helpers/journal.ts'
 import { temporaryFolder } from '../helpers/process.ts'
 
 /** A journal with a few records, and what a look at it finds. */
@@ -48,6 +48,16 @@ describe('a look at the journal', () => {
       assert.deepEqual(others, [])
     })
   }
+
+  it('finds nothing to mend in a file that is removed meanwhile, as it is when it is old enough', async (t) => {
+    const { path, look } = await setup(t)
+    const reader = readerOf(path)
+    const faults = faultsOf(look)
+    const letGo = await reader
+    rmSync(path)
+    await letGo()
+    assert.deepEqual(await faults, [])
+  })
 
   it('finds a packed file that is damaged', async (t) => {
     const { path, look } = await setup(t)

@@ -1,4 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,6 +37,18 @@ export const alert: AlertRecord = {
   minute: '2026-11-22T12:00:00Z',
   issued: 50,
   median: 0,
+}
+
+/**
+ * Puts what is only opened once its reader is there in the place of a file.
+ *
+ * @returns once somebody opens it, what lets the reader go on
+ */
+export async function readerOf(path: string): Promise<() => Promise<void>> {
+  rmSync(path)
+  execFileSync('mkfifo', [path])
+  const writer = await open(path, 'w')
+  return () => writer.close()
 }
 
 /** A token of this name. */

@@ -65,6 +65,20 @@ describe('a question to the journals', () => {
     assert.deepEqual(await jtisOf(merged), ['1', '2', '3', '4', '5', '6'])
   })
 
+  it('finds what is left when a file is removed meanwhile', async (t) => {
+    const { open, folder } = await journalFolderOf(t)
+    const seams = drivenSeams()
+    const journal = await open({ seams })
+    for (const jti of ['a', 'b', 'c', 'd']) {
+      await journal.append(tokenOf(jti))
+      seams.advance(24 * HOUR_MS)
+    }
+    const found = query(folder, { subject: 'alice' })
+    const { value } = await found.next()
+    rmSync(filesIn(folder)[2] ?? '')
+    assert.deepEqual([JSON.parse(value?.line ?? '').jti, ...(await jtisOf(found))], ['a', 'b', 'd'])
+  })
+
   it('finds lines that lie across what is read at once', async (t) => {
     const { open, folder } = await journalFolderOf(t)
     const journal = await open()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { describe, it } from 'node:test'
-import { gunzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { createUpkeep } from '../../src/journal/upkeep.ts'
 import { holdIfFree } from '../../src/store/hold.ts'
 import { filesIn, journalFolderOf, tokenOf, verifyAll } from '../helpers/journal.ts'
@@ -104,6 +104,28 @@ describe('old files of the journal', () => {
     const log = { error: () => assert.fail() }
     await createUpkeep({ folder, keepDays: 9, takeHold: holdIfFree, ...seams, log, own }).pass()
     assert.equal(existsSync(path), false)
+    assert.deepEqual(gunzipSync(readFileSync(`${path}.gz`)), bytes)
+  })
+
+  it('of a process that ended are looked after by one of the others at a time', async (t) => {
+    const { open, folder } = await journalFolderOf(t)
+    const seams = drivenSeams()
+    const ended = await open({ seams })
+    await ended.append(tokenOf('a'))
+    await ended.close()
+    seams.advance(DAY_MS)
+    const log = { error: () => assert.fail() }
+    const deps = { folder, keepDays: 2, ...seams, log, own: () => undefined }
+    const [path = ''] = filesIn(folder)
+    const bytes = readFileSync(path)
+    // One that had listed the files before the other one was done.
+    const takeHold = (lock: string) => {
+      writeFileSync(`${path}.gz`, gzipSync(bytes))
+      rmSync(path)
+      return holdIfFree(lock)
+    }
+    await createUpkeep({ ...deps, takeHold }).pass()
+    assert.deepEqual(filesIn(folder), [`${path}.gz`])
     assert.deepEqual(gunzipSync(readFileSync(`${path}.gz`)), bytes)
   })
 

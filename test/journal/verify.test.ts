@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { verifyChain } from '../../src/journal/verify.ts'
-import { filesIn, journalFolderOf, tokenOf, verifyAll } from '../helpers/journal.ts'
+import { filesIn, journalFolderOf, readerOf, tokenOf, verifyAll } from '../helpers/journal.ts'
 import { drivenSeams, START_MS } from '../helpers/seams.ts'
 
 /** A chain of three files of four lines: what opens the file, and three tokens. */
@@ -124,6 +124,24 @@ describe('a chain of records', () => {
     assert.deepEqual([ofTheDay.broken?.file, ofTheDay.broken?.reason], [basename(files[1] ?? ''), 'missing'])
     const later = await verifyChain(folder, instance, { keptSince: '2026-11-23', anchors: [] })
     assert.equal(later.broken, undefined)
+  })
+
+  it('is judged by what is left when files are removed while it is read', async (t) => {
+    for (const [keptSince, reason] of [
+      ['2026-11-24', undefined],
+      ['2026-11-22', 'missing'],
+    ] as const) {
+      const { files, folder, verify } = await chainOfThree(t)
+      const instance = (await verify())?.instance ?? ''
+      const [first = '', second = ''] = files
+      const reader = readerOf(first)
+      const verified = verifyChain(folder, instance, { keptSince, anchors: [] })
+      const letGo = await reader
+      for (const path of [first, second]) rmSync(path)
+      await letGo()
+      const { broken, files: left } = await verified
+      assert.deepEqual([left, broken?.reason], [1, reason])
+    }
   })
 
   it('that was cut at its very end is found out by an anchor alone', async (t) => {

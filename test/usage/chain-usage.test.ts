@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, cpSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Journal } from '../../src/journal/journal.ts'
@@ -471,6 +471,19 @@ for (const from of ['files', 'memory'] as const) {
       await pass()
       await isWhole()
       assert.deepEqual(await countsIn(store), { issued: 9 })
+    })
+
+    it('passes over a file that was packed or removed since it was found', async (t) => {
+      const { folder, open, store } = await setup(t, from)
+      const [gone, own] = [await open(), await open()]
+      await issue(gone, 3)
+      const instance = gone.standing()?.instance ?? ''
+      const file = filesIn(folder).find((path) => path.includes(instance)) ?? ''
+      await gone.close()
+      // It is listed, and not to be had.
+      symlinkSync('nowhere', file.replace('00000001', '00000002'))
+      const others = othersOf(folder, own, store, () => Date.now() + 3_600_000)
+      await others(async () => assert.fail('There is nothing to be counted.'))
     })
 
     it('does not set back what its next owner has counted, when somebody else counted it', async (t) => {
