@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto'
 import type { RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
+import { errorCode } from '../domain/error-code.ts'
 import { reachOf } from '../domain/outbound-address.ts'
-import { errorCode } from '../error-code.ts'
 import { request as httpRequest } from '../node-http.ts'
 
 /** Where alerts are sent to, and how the receiver knows them. */

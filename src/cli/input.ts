@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline/promises'
 import { text } from 'node:stream/consumers'
 import type { z } from 'zod'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 
 /** What the caller wrote cannot be carried out. Its message is all that is printed. */
 export class UsageError extends Error {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 import { findEnd } from './chain-end.ts'
 import { type Claim, claimInstance, type TakeHold } from './claim.ts'
 import type { Disk, Identity, OpenFile } from './disk.ts'

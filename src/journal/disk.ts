@@ -2,7 +2,7 @@ import { constants, stat } from 'node:fs'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 
 // Asked with every batch, and this one costs half of what that of node:fs/promises does.
 const statusOf = promisify(stat)

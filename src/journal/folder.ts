@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 
 // <seq>-<day>.jsonl, and .gz behind it once it is packed.
 const FILE = /^(\d{8})-(\d{4}-\d\d-\d\d)\.jsonl(\.gz)?$/

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 import type { ChangeRecords } from '../store/store.ts'
 import { createChangeReader } from './changes.ts'
 import { type ChainFile, listFiles, listInstances } from './folder.ts'

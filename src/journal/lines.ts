@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 import type { ChainFile } from './folder.ts'
 import { LONGEST_LINE_BYTES } from './record.ts'
 

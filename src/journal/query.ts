@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 import type { ChangeQuestion } from '../store/store.ts'
 import { type ChainFile, dayOf, listFiles, listInstances } from './folder.ts'
 import { NEWLINE, readBlocks } from './lines.ts'

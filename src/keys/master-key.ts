@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, link, mkdir, open, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 import type { Seams } from '../seams.ts'
 import { SEALING_KEY_BYTES } from './sealing.ts'
 

@@ -1,4 +1,4 @@
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 
 /** What keeps a start from going on: the operator has to mend it. Its message holds no secret. */
 export class RedisError extends Error {

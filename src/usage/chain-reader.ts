@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 import { type ChainFile, listFiles } from '../journal/folder.ts'
 import type { FilePlace } from '../journal/journal.ts'
 import { NEWLINE, readBlocks, readLines } from '../journal/lines.ts'

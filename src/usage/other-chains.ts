@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode } from '../error-code.ts'
+import { errorCode } from '../domain/error-code.ts'
 import { findEnd } from '../journal/chain-end.ts'
 import type { TakeHold } from '../journal/claim.ts'
 import { LOCK_NAME, listFiles, listInstances } from '../journal/folder.ts'
