@@ -24,7 +24,7 @@ const [LEAD_MS, LIFE_MS] = [340_000, 86_500_000]
 const FORMATS = [peer, user, channels]
 
 /** Random trials; as many more in npm run test:long. */
-const TRIALS = inFull(300, 12)
+const TRIALS = inFull(300, 30)
 const STEPS = 24
 
 /** An installation on a driven clock, opened in this process for each thing that is done to it. */

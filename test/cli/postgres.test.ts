@@ -174,7 +174,7 @@ describe('jeton migrate-store', { skip: withoutPostgres }, () => {
     const { DATA_DIR, use } = await installWithAll(t, 3_000)
     const { recordHead, revision, ...all } = await use(everythingIn)
     const outcomes = new Set<string>()
-    for (let index = 0; index < inFull(100, 2); index += 1) {
+    for (let index = 0; index < inFull(100, 10); index += 1) {
       const DATABASE_URL = await postgres.schema()
       const child = spawn(process.execPath, [JETON, 'migrate-store', DATA_DIR], {
         env: { PATH: process.env.PATH ?? '', DATABASE_URL },

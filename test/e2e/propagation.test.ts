@@ -20,7 +20,7 @@ const MOST_PENDING = 64
 const PROMISED_MS = 1_000
 
 /** Revocations that are timed; with LONG=1 as many as the figures that are told come from. */
-const REVOCATIONS = inFull(200, 10)
+const REVOCATIONS = inFull(200, 20)
 
 const made = z.object({ key: z.object({ id: z.string() }), secretKey: z.string() })
 

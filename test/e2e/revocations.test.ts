@@ -15,7 +15,7 @@ import { inFull } from '../helpers/scale.ts'
 const PROMISED_MS = 1_000
 
 /** Revocations that are timed, and kills; more of them with LONG=1. */
-const ROUNDS = inFull(100, 5)
+const ROUNDS = inFull(100, 10)
 const KILLS = inFull(20, 2)
 
 async function install(t: Ending) {

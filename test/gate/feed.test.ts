@@ -12,7 +12,7 @@ import { inFull } from '../helpers/scale.ts'
 import { type DrivenSeams, drivenSeams, seededChance } from '../helpers/seams.ts'
 
 const ENVIRONMENTS = ['env_0000000000000001', 'env_0000000000000002'] as const
-const STEPS = inFull(20_000, 600)
+const STEPS = inFull(20_000, 2_000)
 
 /** One process that follows the store as late as it likes. */
 function startProcess(path: string, seams: DrivenSeams) {

@@ -57,4 +57,4 @@ export function takeMasterKey(from: string, to: string): void {
 }
 
 /** How often a process is killed at a random moment; a hundred times in npm run test:long. */
-export const KILLS = inFull(100, 4)
+export const KILLS = inFull(100, 10)

@@ -319,7 +319,7 @@ describe('usage counted from memory', SOON, () => {
 
   it('counts each token once, whatever comes', async (t) => {
     const chance = seededChance(t)
-    for (let trial = 0; trial < inFull(400, 10); trial += 1) await tryOnce(chance)
+    for (let trial = 0; trial < inFull(400, 40); trial += 1) await tryOnce(chance)
 
     async function tryOnce(below: (count: number) => number): Promise<void> {
       const { open, folder, store, countingOf } = await setup(t, 'memory')
