@@ -124,8 +124,10 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const app: FastifyInstance = fastify({
     ...serverOptions(config, log),
     clientErrorHandler: (error, socket) => {
-      // What came before on the same connection still gets its own answer.
-      if (!connections.isAnswering(socket)) onClientError(error, socket)
+      // What came before on the same connection still gets its own answer, and closes it.
+      const standing = connections.breakOff(socket)
+      if (standing === 'free') onClientError(error, socket)
+      if (standing === 'used') socket.destroy()
     },
     frameworkErrors: sendError,
   })

@@ -1,17 +1,25 @@
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
 /** What is known of the open connections of a server. */
 export interface Connections {
-  /** Whether a request that came over this connection is still being answered. Asked by the one who found it broken. */
-  isAnswering(socket: Socket): boolean
+  /**
+   * What a connection that can be read no further is still good for. `busy`: a request that came whole is being answered,
+   * and what is wrong is behind it. `used`: a request that did not come whole has its answer, or the beginning of one.
+   * `free`: there is room for an answer.
+   */
+  breakOff(socket: Socket): 'busy' | 'used' | 'free'
   /** Whether what followed an answered request on this connection could not be read. */
   isBroken(socket: Socket): boolean
   destroyAll(): void
 }
 
 interface Standing {
-  isAnswering: boolean
+  /** How many requests are being answered: several when they came one behind another. */
+  unanswered: number
+  /** Of the last request that came. */
+  answer: ServerResponse
   isBroken: boolean
 }
 
@@ -25,24 +33,30 @@ export function followConnections(app: FastifyInstance): Connections {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
   })
-  app.addHook('onRequest', ({ socket }, _reply, done) => {
+  app.addHook('onRequest', ({ socket }, { raw: answer }, done) => {
     const standing = standings.get(socket)
-    if (standing === undefined) standings.set(socket, { isAnswering: true, isBroken: false })
-    else standing.isAnswering = true
+    if (standing === undefined) standings.set(socket, { unanswered: 1, answer, isBroken: false })
+    else {
+      standing.unanswered += 1
+      standing.answer = answer
+    }
     done()
   })
   app.addHook('onResponse', ({ socket }, _reply, done) => {
     const standing = standings.get(socket)
-    if (standing !== undefined) standing.isAnswering = false
+    if (standing !== undefined) standing.unanswered -= 1
     done()
   })
 
   return {
-    isAnswering(socket) {
+    breakOff(socket) {
       const standing = standings.get(socket)
-      if (standing === undefined || !standing.isAnswering) return false
+      if (standing === undefined) return 'free'
       standing.isBroken = true
-      return true
+      const { unanswered, answer } = standing
+      if (answer.req.complete) return unanswered > 0 ? 'busy' : 'free'
+      if (unanswered > 1) return 'busy'
+      return answer.headersSent ? 'used' : 'free'
     },
     isBroken: (socket) => standings.get(socket)?.isBroken ?? false,
     destroyAll() {

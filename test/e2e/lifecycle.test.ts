@@ -17,17 +17,37 @@ async function environment(DATA_DIR: string, name = 'Test') {
   return JSON.parse(stdout)
 }
 
-/** Sends raw bytes and gives what came back until the other side closed. */
-async function raw(url: string, bytes: string | readonly string[]): Promise<string> {
-  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+/** A new secret key, once the server knows it. */
+async function livingKey(DATA_DIR: string, url: string, name: string): Promise<string> {
+  const { secretKey } = await environment(DATA_DIR, name)
+  const headers = { 'x-api-key': secretKey, 'content-type': 'application/json' }
+  const isKnown = async () =>
+    (await fetch(`${url}/v1/tokens`, { method: 'POST', body: '{"peerId":"a"}', headers })).ok
+  await eventually(isKnown, 'the key is known')
+  return secretKey
+}
+
+/**
+ * Sends raw bytes and gives what came back until the other side closed.
+ *
+ * @param ends whether no more is to come of this side
+ */
+async function raw(url: string, bytes: string | readonly string[], { ends = false } = {}): Promise<string> {
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: ends })
   let answer = ''
   socket.on('data', (chunk) => {
     answer += chunk
   })
   socket.on('error', () => socket.destroy())
   for (const part of [bytes].flat()) socket.write(part)
+  if (ends) socket.end()
   await once(socket, 'close')
   return answer
+}
+
+/** The bytes of a request, or of its beginning. */
+function post(path: string, headers: string, body: string): string {
+  return `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}\r\n\r\n${body}`
 }
 
 describe('a server that is told to end', () => {
@@ -197,11 +217,7 @@ describe('a server on the network', () => {
 
   it('answers a good request before it refuses what came behind it', async () => {
     const { DATA_DIR, server } = running()
-    const { secretKey } = await environment(DATA_DIR, 'Another')
-    const key = { headers: { 'x-api-key': secretKey, 'content-type': 'application/json' } }
-    const isKnown = async () =>
-      (await fetch(`${server.url}/v1/tokens`, { method: 'POST', body: '{"peerId":"a"}', ...key })).ok
-    await eventually(isKnown, 'the key is known')
+    const secretKey = await livingKey(DATA_DIR, server.url, 'Another')
     const body = '{"peerId":"a"}'
     const good =
       `POST /v1/tokens HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${secretKey}\r\nContent-Type: application/json\r\n` +
@@ -210,9 +226,55 @@ describe('a server on the network', () => {
     assert.match(answer, /^HTTP\/1\.1 200 OK.*"token":"/s)
   })
 
-  it('does not wait for ever for a request to arrive', async () => {
-    const slow = await raw(running().server.url, 'POST /auth/token HTTP/1.1\r\nHost: x\r\n')
-    assert.match(slow, /^HTTP\/1\.1 408 .*"error":"request_timeout"/s)
+  it('does not wait for ever for a request to arrive, in its headers or in its body', async () => {
+    const { DATA_DIR, server } = running()
+    const secretKey = await livingKey(DATA_DIR, server.url, 'Slow')
+    const begun = [
+      'POST /auth/token HTTP/1.1\r\nHost: x\r\n',
+      post('/nowhere', 'Content-Length: 50', '{'),
+      post('/auth/token', `Content-Length: 50\r\nX-API-KEY: ${secretKey}`, '{'),
+      // The first of them is answered, and what is behind it has no answer of its own then.
+      `${post('/nowhere', 'Content-Length: 2', '{}')}${post('/nowhere', 'Content-Length: 50', '{')}`,
+    ]
+    const answers = await Promise.all(begun.map((bytes) => raw(server.url, bytes)))
+    const [headers = '', ...bodies] = answers.map((answer) =>
+      [...answer.matchAll(/"error":"(\w+)"/g)].map(([, code]) => code).join(),
+    )
+    assert.deepEqual(headers, 'request_timeout')
+    assert.deepEqual(bodies, ['request_timeout', 'request_timeout', 'not_found,request_timeout'])
+  })
+
+  it('lets go of a connection whose request ends within its body, or cannot be read there', async () => {
+    const { DATA_DIR, server } = running()
+    const secretKey = await livingKey(DATA_DIR, server.url, 'Broken')
+    const cases: [bytes: string, statuses: number[]][] = [
+      [post('/nowhere', 'Transfer-Encoding: chunked', 'zz\r\n'), [400]],
+      [
+        post('/auth/token', `Transfer-Encoding: chunked\r\nX-API-KEY: ${secretKey}`, '1\r\n{\r\nzz\r\n'),
+        [400],
+      ],
+      // This one was refused before its body was looked at.
+      [post('/auth/token', 'Transfer-Encoding: chunked\r\nX-API-KEY: sk_live_no', 'zz\r\n'), [401]],
+      [
+        `${post('/nowhere', 'Content-Length: 2', '{}')}${post('/nowhere', 'Transfer-Encoding: chunked', 'zz\r\n')}`,
+        [404],
+      ],
+    ]
+    for (const [bytes, statuses] of cases) {
+      const answer = await raw(server.url, bytes)
+      assert.deepEqual(
+        [...answer.matchAll(/^HTTP\/1\.1 (\d+) /gm)].map(([, status]) => Number(status)),
+        statuses,
+        bytes,
+      )
+    }
+    for (const path of ['/nowhere', '/auth/token']) {
+      const bytes = post(path, `Content-Length: 50\r\nX-API-KEY: ${secretKey}`, '{')
+      assert.match(
+        await raw(server.url, bytes, { ends: true }),
+        /^HTTP\/1\.1 400 .*"error":"request_malformed"/s,
+      )
+    }
   })
 
   it('speaks HTTPS itself when it is given a certificate', async (t) => {
