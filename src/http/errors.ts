@@ -30,6 +30,12 @@ declare module 'fastify' {
   }
 }
 
+/**
+ * How long a connection that can be read no further may stay once it has its answer: to close it at once could take the
+ * answer away from who is still sending (RFC 9112 §9.6), and a stranger could keep what stays for ever.
+ */
+const LINGER_MS = 1_000
+
 interface ErrorRepliesDeps {
   /** Where the explanations are served. */
   readonly publicUrl: string
@@ -115,6 +121,7 @@ export function createErrorReplies({ publicUrl, log, journal, metrics }: ErrorRe
       'Connection: close',
     ]
     socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+    setTimeout(() => socket.destroy(), LINGER_MS).unref()
   }
 
   function toProblem(error: JetonError, requestId: string): z.input<typeof problemSchema> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, openSync, readFileSync } from 'node:fs'
+import { existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { get as getOverTls } from 'node:https'
 import { connect, type Socket } from 'node:net'
@@ -275,6 +275,25 @@ describe('a server on the network', () => {
         /^HTTP\/1\.1 400 .*"error":"request_malformed"/s,
       )
     }
+  })
+
+  it('keeps no connection of those who stay after they were refused', async (t) => {
+    const { server } = running()
+    const open = () => readdirSync(`/proc/${server.child.pid}/fd`).length
+    await eventually(() => fetch(`${server.url}/healthz`).then(({ ok }) => ok), 'it answers')
+    const before = open()
+    for (let index = 0; index < 20; index += 1) {
+      const socket = connect({
+        port: Number(new URL(server.url).port),
+        host: '127.0.0.1',
+        allowHalfOpen: true,
+      })
+      t.after(() => socket.destroy())
+      socket.on('error', () => undefined)
+      socket.resume().write(post('/nowhere', 'Transfer-Encoding: chunked', 'zz\r\n'))
+      await once(socket, 'end')
+    }
+    await eventually(async () => open() < before + 10, 'their connections are gone')
   })
 
   it('speaks HTTPS itself when it is given a certificate', async (t) => {
