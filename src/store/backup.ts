@@ -1,6 +1,6 @@
-import { existsSync, realpathSync, renameSync } from 'node:fs'
+import { realpathSync, renameSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { syncName } from './files.ts'
+import { removeDatabase, syncName } from './files.ts'
 import { StoreError } from './migrate.ts'
 import { copyDatabase } from './sqlite-file.ts'
 
@@ -19,12 +19,10 @@ export async function backUp(
 ): Promise<void> {
   try {
     refuseOwnFiles(databasePath, file)
-    if (existsSync(file) && !force) {
-      throw new StoreError(`${file} is there already: say --force to put the backup in its place.`)
-    }
+    refusePlace(file, force)
     const draft = `${file}.${mark}`
     await copyDatabase(databasePath, draft)
-    renameSync(draft, file)
+    putInPlace(draft, file)
     syncName(file)
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error
@@ -37,4 +35,22 @@ function refuseOwnFiles(databasePath: string, file: string): void {
   const own = ['master.key', 'jeton.lock'].includes(basename(file))
   if (!own && !basename(file).startsWith(basename(databasePath))) return
   throw new StoreError(`${file} is a file that Jeton lives on: give the backup another name.`)
+}
+
+// A folder or a device has more to lose than what a file holds.
+function refusePlace(file: string, force: boolean): void {
+  if (file === '') throw new StoreError('The backup needs the name of a file.')
+  const there = statSync(file, { throwIfNoEntry: false })
+  if (there === undefined) return
+  if (!there.isFile()) throw new StoreError(`${file} is there and no file: give the backup another name.`)
+  if (!force) throw new StoreError(`${file} is there already: say --force to put the backup in its place.`)
+}
+
+function putInPlace(draft: string, file: string): void {
+  try {
+    renameSync(draft, file)
+  } catch (error) {
+    removeDatabase(draft)
+    throw error
+  }
 }

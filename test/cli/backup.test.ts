@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
   copyFileSync,
   existsSync,
@@ -8,7 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { decodeProtectedHeader } from 'jose'
@@ -116,6 +117,17 @@ describe('jeton backup', () => {
       const own = await jeton(['backup', join(DATA_DIR, name), '--force'])
       assert.deepEqual([own.code, own.stderr.includes('that Jeton lives on')], [1, true], name)
     }
+    const folder = dirname(file)
+    const before = readdirSync(folder)
+    const device = join(folder, 'device')
+    execFileSync('mkfifo', [device])
+    for (const place of [folder, device]) {
+      const other = await jeton(['backup', place, '--force'])
+      assert.deepEqual([other.code, other.stderr.includes('is there and no file')], [1, true], place)
+    }
+    assert.equal(statSync(device).isFIFO(), true)
+    assert.match((await jeton(['backup', ''])).stderr, /^The backup needs the name of a file\.\n$/)
+    assert.deepEqual(readdirSync(folder).sort(), [...before, 'device'].sort())
     const nowhere = await jeton(['backup', '/nowhere/backup.db'])
     assert.match(nowhere.stderr, /^\/nowhere\/backup\.db cannot be written: .*\n$/)
   })
