@@ -85,6 +85,14 @@ describe('the description of the API', () => {
     }
   })
 
+  it('is not there at paths that lead nowhere, in the same words as elsewhere', async (t) => {
+    const { server } = await build(t)
+    for (const path of ['nothing', '%00', '..%00', '%5c..%5c', '..%2f..%2fpackage.json']) {
+      const reply = await server.inject({ url: `/docs/static/${path}` })
+      assert.deepEqual([reply.statusCode, reply.json().error], [404, 'not_found'], path)
+    }
+  })
+
   it('is there as YAML too, beside the page', async (t) => {
     const { server } = await build(t)
     const described = (await server.inject({ url: '/openapi.json' })).json()

@@ -105,12 +105,10 @@ async function openPage(description: ApiDescription): Promise<FastifyInstance> {
 }
 
 /** What the page's app is told of a request, and what is taken of its answer. */
-const ASKED = ['accept-encoding', 'if-modified-since', 'if-none-match', 'range']
+const ASKED = ['accept-encoding', 'if-modified-since', 'if-none-match']
 const ANSWERED = [
-  'accept-ranges',
   'cache-control',
   'content-encoding',
-  'content-range',
   'content-security-policy',
   'content-type',
   'etag',
@@ -125,7 +123,9 @@ async function handOn(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const answer = await page.inject({ url: request.url, headers: pick(request.headers, ASKED) })
-  if (answer.statusCode === 404) reply.callNotFound()
+  if (answer.statusCode >= 500) throw new Error(`The documentation page answered ${answer.statusCode}`)
+  // A path that leads nowhere, or out of its folder.
+  if (answer.statusCode >= 400) reply.callNotFound()
   else {
     // Its links lead elsewhere, where nobody needs to know what this host is called.
     const headers = { ...pick(answer.headers, ANSWERED), 'referrer-policy': 'no-referrer' }
