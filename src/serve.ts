@@ -3,6 +3,7 @@ import closeWithGrace, { type Options } from 'close-with-grace'
 import type { Logger } from 'pino'
 import { startServices } from './compose.ts'
 import { type Config, readConfig, StartError } from './config.ts'
+import { errorCode } from './domain/error-code.ts'
 import { type App, buildApp } from './http/app.ts'
 import { type MetricsServer, openMetricsServer } from './http/metrics-server.ts'
 import { type Installation, openInstallation } from './installation.ts'
@@ -115,8 +116,7 @@ async function openMetrics(
 }
 
 function cannotListen(where: string, cause: unknown): StartError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  const reason = code === 'EADDRINUSE' ? 'something else listens there already' : String(cause)
+  const reason = errorCode(cause) === 'EADDRINUSE' ? 'something else listens there already' : String(cause)
   return new StartError(`${where} cannot be used: ${reason}`, { cause })
 }
 

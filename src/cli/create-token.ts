@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
+import { errorCode } from '../domain/error-code.ts'
 import { PEER_ID, type Policy, parsePolicyText } from '../domain/policy.ts'
 import { peer, peerClaims } from '../formats/peer.ts'
 import { peerSecretFault, signPeerToken } from '../keys/peer-secret.ts'
@@ -120,8 +121,7 @@ async function post(url: URL, credentials: string, body: object) {
     })
     return { ok: response.ok, status: response.status, body: await response.json().catch(() => undefined) }
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no answer'
+    const code = (error instanceof Error && errorCode(error.cause)) || 'no answer'
     throw new UsageError(`Jeton at ${url.origin} cannot be reached: ${code}.`)
   }
 }

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { errorCode } from '../domain/error-code.ts'
@@ -12,7 +12,7 @@ export const INSTANCE = /^ins_[0-9a-z]{16}$/
 /** What a process holds as long as its instance's folder is its own. */
 export const LOCK_NAME = 'lock'
 
-/** What a turn of the event loop looks at, which takes a millisecond: a busy service has thousands of files. */
+/** What a turn of the event loop reads the names of: a busy service has thousands of files. */
 const NAMES_A_TURN = 1_000
 
 /** A file of a chain. */
@@ -49,9 +49,10 @@ export async function listInstances(folder: string): Promise<string[]> {
 
 /** The files of a chain, in its order. One that lies there packed and unpacked is given unpacked. */
 export async function listFiles(instanceFolder: string): Promise<ChainFile[]> {
+  const before = await changedAt(instanceFolder)
   const found = await scan(instanceFolder)
-  if (found.every(({ seq }, index) => seq === (found[0]?.seq ?? 0) + index)) return found
-  // A file that was packed meanwhile may have been seen under neither of its names.
+  if ((await changedAt(instanceFolder)) === before) return found
+  // A file that was packed meanwhile may have been seen under neither of its names. It is packed only once.
   const again = await scan(instanceFolder)
   const both = new Map([...found, ...again].map((file) => [file.seq, file]))
   return [...both.values()].sort((a, b) => a.seq - b.seq)
@@ -81,11 +82,15 @@ async function scan(instanceFolder: string): Promise<ChainFile[]> {
   return [...found.values()]
 }
 
+// When a name in it was last made, changed or removed.
+async function changedAt(folder: string): Promise<bigint | undefined> {
+  return await stat(folder, { bigint: true }).then(({ mtimeNs }) => mtimeNs, onlyAbsent)
+}
+
+function onlyAbsent(error: unknown): undefined {
+  if (errorCode(error) !== 'ENOENT') throw error
+}
+
 async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return []
-    throw error
-  }
+  return (await readdir(folder).catch(onlyAbsent)) ?? []
 }

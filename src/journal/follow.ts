@@ -46,7 +46,7 @@ export async function* follow(
 }
 
 /**
- * Reads what is new since the last time; at the first time, of each chain's newest file.
+ * Reads what is new since the last time; at the first time, the end of each chain.
  *
  * @param most what of each file is kept, from its end
  */
@@ -59,15 +59,34 @@ async function readOn(
   const isFirst = positions.size === 0
   for (const instance of await listInstances(folder)) {
     const files = await listFiles(join(folder, instance))
-    // The newest file may just have been begun.
-    const recent = files.slice(-2)[0]?.seq ?? 0
-    const position = positions.get(instance) ?? { seq: isFirst ? recent : 0, bytes: 0 }
+    const position = positions.get(instance) ?? { seq: 0, bytes: 0 }
     positions.set(instance, position)
+    if (isFirst) {
+      for (const record of await readBack(files, instance, position, most)) found.push(record)
+      continue
+    }
     for (const file of files) {
       if (file.seq < position.seq) continue
       if (file.seq > position.seq) Object.assign(position, { seq: file.seq, bytes: 0 })
       for (const record of await readFrom(file, instance, position, most)) found.push(record)
     }
+  }
+  return found
+}
+
+// From the newest file back, until they hold enough: a start begins a file, and so does a fault.
+async function readBack(
+  files: readonly ChainFile[],
+  instance: string,
+  position: Position,
+  most: number,
+): Promise<FoundRecord[]> {
+  let found: FoundRecord[] = []
+  for (const file of files.toReversed()) {
+    const end = { seq: file.seq, bytes: 0 }
+    found = [...(await readFrom(file, instance, end, most)), ...found]
+    if (file.seq > position.seq) Object.assign(position, end)
+    if (found.length >= most) break
   }
   return found
 }

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type ChainFile, isGone, listFiles, listInstances } from './folder.ts'
 import { readLines } from './lines.ts'
 import { GENESIS, readPlace, sha256 } from './record.ts'
@@ -33,14 +33,24 @@ export async function inspectJournal(folder: string): Promise<JournalInspection>
 async function inspectEnd(folder: string, instance: string): Promise<ChainEnd> {
   let file: ChainFile | undefined
   try {
-    file = (await listFiles(join(folder, instance))).at(-1)
-    return { instance, file, fault: file && (await faultIn(file)) }
+    for (;;) {
+      file = (await listFiles(join(folder, instance))).at(-1)
+      const fault = file && (await faultUnlessGone(file))
+      if (fault !== 'gone') return { instance, file, fault }
+    }
   } catch (error) {
-    // The newest file is the last to be removed: with it went the chain, being old enough.
-    if (file !== undefined && (await isGone(join(folder, instance), file.name)))
-      return { instance, file: undefined, fault: undefined }
     const reason = error instanceof Error ? error.message : String(error)
     return { instance, file, fault: `it cannot be read: ${reason}` }
+  }
+}
+
+// Being old enough, it may have been removed since it was listed.
+async function faultUnlessGone(file: ChainFile): Promise<string | undefined> {
+  try {
+    return await faultIn(file)
+  } catch (error) {
+    if (await isGone(dirname(file.path), file.name)) return 'gone'
+    throw error
   }
 }
 

@@ -81,6 +81,7 @@ export function createUpkeep({ folder, keepDays, takeHold, now, monotonic, log, 
   async function lookAfterAll(): Promise<void> {
     try {
       for (const instance of await listInstances(folder)) {
+        if (signal.aborted) return
         if (instance === own()?.instance) await lookAfterOwn(instance)
         else await lookAfterOther(instance)
       }

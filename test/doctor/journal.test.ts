@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { checkConfig } from '../../src/config.ts'
@@ -49,14 +49,20 @@ describe('a look at the journal', () => {
     })
   }
 
-  it('finds nothing to mend in a file that is removed meanwhile, as it is when it is old enough', async (t) => {
-    const { path, look } = await setup(t)
-    const reader = readerOf(path)
-    const faults = faultsOf(look)
-    const letGo = await reader
-    rmSync(path)
-    await letGo()
-    assert.deepEqual(await faults, [])
+  it('looks at what is left when a file is removed meanwhile, as it is when it is old enough', async (t) => {
+    for (const left of ['none', 'whole', 'edited'] as const) {
+      const { path, look } = await setup(t)
+      const newest = path.replace('00000001', '00000002')
+      copyFileSync(path, newest)
+      if (left === 'edited') writeFileSync(path, 'nothing\n', { flag: 'a' })
+      const reader = readerOf(newest)
+      const faults = faultsOf(look)
+      const letGo = await reader
+      rmSync(newest)
+      if (left === 'none') rmSync(path)
+      await letGo()
+      assert.equal((await faults).length, left === 'edited' ? 1 : 0, left)
+    }
   })
 
   it('finds a packed file that is damaged', async (t) => {

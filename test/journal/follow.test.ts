@@ -56,11 +56,17 @@ async function followed(t: TestContext, last: number, options: { rollBytes?: num
 }
 
 describe('who follows the journal', () => {
-  it('sees the last tokens when a file was just begun', async (t) => {
-    const { journal, begin, tells } = await followed(t, 4, { rollBytes: 1 })
-    for (const jti of ['a', 'b']) await journal.append(tokenOf(jti))
+  it('sees as many as it asked for when the last files hold few', async (t) => {
+    const { journal, begin, told, tells } = await followed(t, 20, { rollBytes: 1 })
+    for (const jti of ['a', 'b', 'c', 'd', 'e']) await journal.append(tokenOf(jti))
     begin()
-    await tells('a', 'b')
+    await tells('e')
+    await journal.append(tokenOf('f'))
+    await tells('f')
+    assert.deepEqual(
+      told.filter((one) => one !== 'opened'),
+      ['a', 'b', 'c', 'd', 'e', 'f'],
+    )
   })
 
   it('sees the last tokens and changes in the order of time, and then every new one of both', async (t) => {

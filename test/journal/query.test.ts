@@ -79,6 +79,24 @@ describe('a question to the journals', () => {
     assert.deepEqual([JSON.parse(value?.line ?? '').jti, ...(await jtisOf(found))], ['a', 'b', 'd'])
   })
 
+  it('ends when a file cannot be read, rather than leave records out', async (t) => {
+    const { open, folder } = await journalFolderOf(t)
+    const seams = drivenSeams()
+    const journal = await open({ seams })
+    for (const jti of ['a', 'b', 'c']) {
+      await journal.append(tokenOf(jti))
+      seams.advance(24 * HOUR_MS)
+    }
+    const [, second = ''] = filesIn(folder)
+    writeFileSync(`${second}.gz`, 'not packed')
+    rmSync(second)
+    const found = query(folder, { subject: 'alice' })
+    assert.equal((await found.next()).done, false)
+    // It is read ahead, and nobody asks for it yet.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await assert.rejects(found.next(), { code: 'Z_DATA_ERROR' })
+  })
+
   it('finds lines that lie across what is read at once', async (t) => {
     const { open, folder } = await journalFolderOf(t)
     const journal = await open()
