@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { errorCode } from '../domain/error-code.ts'
 import { findEnd } from './chain-end.ts'
 import { type Claim, claimInstance, type TakeHold } from './claim.ts'
 import type { Disk, Identity, OpenFile } from './disk.ts'
@@ -46,7 +45,7 @@ export interface ChainWriter {
    * @throws Error when one of that is not so; the file must be abandoned then
    */
   write(drafts: readonly Draft[]): Promise<WrittenPlace>
-  /** @throws Error when the file is no longer in its place, or shorter than what was written */
+  /** @throws Error when the file is no longer in its place, or shorter than what was written, or the lock is gone */
   check(): Promise<void>
   /** Lets go of a file that failed. What it has beyond the last record that is safe does not count. */
   abandon(): void
@@ -119,9 +118,9 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     return Math.max(given, (await listFiles(folder)).at(-1)?.seq ?? 0)
   }
 
-  // The chain goes on where it was. Only if its folder is gone, or at the start, another one is taken.
+  // The chain goes on where it was. Only if its folder or lock is gone, or at the start, one is taken, perhaps another.
   async function takePlace(): Promise<Claim> {
-    if (claim !== undefined && (await isThere(claim.folder))) return claim
+    if (claim !== undefined && (await claim.isHeld())) return claim
     claim?.release()
     claim = undefined
     const taken = await claimInstance({ folder, disk, takeHold, random })
@@ -139,16 +138,6 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
     }
     claim = taken
     return taken
-  }
-
-  async function isThere(path: string): Promise<boolean> {
-    return await disk.identity(path).then(
-      () => true,
-      (error: unknown) => {
-        if (errorCode(error) === 'ENOENT') return false
-        throw error
-      },
-    )
   }
 
   async function write(drafts: readonly Draft[]): Promise<WrittenPlace> {
@@ -192,6 +181,7 @@ export function createChainWriter(deps: ChainWriterDeps): ChainWriter {
 
   async function check(): Promise<void> {
     await checkPlace(needFile())
+    if (!(await claim?.isHeld())) throw new Error(`The lock in ${claim?.folder} was taken away`)
   }
 
   async function checkPlace({ path, identity }: CurrentFile): Promise<void> {

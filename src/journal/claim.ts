@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import type { Disk } from './disk.ts'
-import { LOCK_NAME, listInstances } from './folder.ts'
+import { LOCK_NAME, listInstances, onlyAbsent } from './folder.ts'
 
 /** A lock on a file that ends with its process, however that ends. */
 export interface Hold {
@@ -15,6 +15,8 @@ export type TakeHold = (path: string) => Hold | undefined
 export interface Claim extends Hold {
   readonly instance: string
   readonly folder: string
+  /** Whether it still is: who takes the lock's file away, or the folder, lets others in. */
+  isHeld(): Promise<boolean>
 }
 
 interface ClaimDeps {
@@ -32,26 +34,38 @@ interface ClaimDeps {
 export async function claimInstance({ folder, disk, takeHold, random }: ClaimDeps): Promise<Claim> {
   await disk.makeFolder(folder)
   for (const instance of await listInstances(folder)) {
-    const claim = tryToClaim(instance)
+    const claim = await tryToClaim(instance)
     if (claim !== undefined) return claim
   }
   const fresh = writeIdentifier('ins', random(IDENTIFIER_RANDOM_BYTES))
   await disk.makeFolder(join(folder, fresh))
-  const claim = claimOf(fresh)
+  const claim = await claimOf(fresh)
   if (claim === undefined) throw new Error(`Another process has taken ${fresh}, which was made just now.`)
   return claim
 
   // One whose lock cannot even be asked for, another user's perhaps, must not keep this process from a chain of its own.
-  function tryToClaim(instance: string): Claim | undefined {
+  async function tryToClaim(instance: string): Promise<Claim | undefined> {
     try {
-      return claimOf(instance)
+      return await claimOf(instance)
     } catch {
       return undefined
     }
   }
 
-  function claimOf(instance: string): Claim | undefined {
-    const hold = takeHold(join(folder, instance, LOCK_NAME))
-    return hold && { instance, folder: join(folder, instance), release: hold.release }
+  async function claimOf(instance: string): Promise<Claim | undefined> {
+    const path = join(folder, instance, LOCK_NAME)
+    const hold = takeHold(path)
+    if (hold === undefined) return undefined
+    try {
+      const { dev, ino } = await disk.identity(path)
+      const isHeld = async () => {
+        const found = await disk.identity(path).catch(onlyAbsent)
+        return found?.dev === dev && found.ino === ino
+      }
+      return { instance, folder: join(folder, instance), release: hold.release, isHeld }
+    } catch (error) {
+      hold.release()
+      throw error
+    }
   }
 }

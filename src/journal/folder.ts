@@ -87,7 +87,8 @@ async function changedAt(folder: string): Promise<bigint | undefined> {
   return await stat(folder, { bigint: true }).then(({ mtimeNs }) => mtimeNs, onlyAbsent)
 }
 
-function onlyAbsent(error: unknown): undefined {
+/** Goes on with `undefined` where there is nothing at a path. */
+export function onlyAbsent(error: unknown): undefined {
   if (errorCode(error) !== 'ENOENT') throw error
 }
 

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { systemDisk } from '../../src/journal/disk.ts'
 import type { Journal } from '../../src/journal/journal.ts'
@@ -73,6 +73,32 @@ describe('a file of the journal that somebody touched', () => {
       for (const jti of held) assert.ok(recorded.includes(jti), jti)
       const broken = (await verify()).find((chain) => chain.broken !== undefined)?.broken
       assert.match(`${broken?.reason}: ${broken?.detail}`, verdict)
+    })
+  }
+
+  for (const [whom, isTaken] of [
+    ['nobody else', false],
+    ['another process', true],
+  ] as const) {
+    it(`is written by one process alone when its lock was taken away and ${whom} has taken it`, async (t) => {
+      const { open, folder, told, verify } = await journalFolderOf(t)
+      const journal = await open()
+      await journal.append(tokenOf('a'))
+      const instance = journal.standing()?.instance
+      rmSync(join(folder, instance ?? '', 'lock'))
+      const other = isTaken ? await open() : undefined
+      assert.equal(other?.standing()?.instance, isTaken ? instance : undefined)
+      await eventually(() => told.length > 0, 'it notices by itself')
+      assert.match(JSON.stringify(told), /cannot be written/)
+      await eventually(() => journal.isAvailable(), 'it goes on')
+      assert.equal(journal.standing()?.instance === instance, !isTaken)
+      for (const each of [journal, other]) await each?.append(tokenOf('b'))
+      const chains = await verify()
+      assert.deepEqual(
+        chains.map(({ broken, notes }) => [broken, notes]),
+        chains.map(() => [undefined, []]),
+      )
+      assert.equal(existsSync(join(folder, journal.standing()?.instance ?? '', 'lock')), true)
     })
   }
 
