@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -39,12 +40,13 @@ export function openSqlite(
   try {
     const writing = openDatabase(path)
     opened.unshift(writing)
-    const writes = dialect(new ImmediateDriver(writing, patienceMs), new WritingAdapter())
+    const refuseMoved = createPlaceCheck(path)
+    const writes = dialect(new ImmediateDriver(writing, patienceMs, refuseMoved), new WritingAdapter())
     // A database in memory is its connection's alone.
     if (path === ':memory:') return closing(createKyselyStore({ writes, explain, witness }), opened)
     const reading = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
     opened.unshift(reading)
-    const reads = readingDialect(reading)
+    const reads = readingDialect(reading, refuseMoved)
     return closing(createKyselyStore({ writes, reads, explain, witness }), opened)
   } catch (error) {
     closeAll(opened)
@@ -74,9 +76,30 @@ export function openDatabase(path: string): DatabaseSync {
   return database
 }
 
-/** How Kysely reads a database that somebody else closes. */
-export function readingDialect(database: DatabaseSync): Dialect {
-  return dialect(new SqliteDriver({ database: asKyselyDatabase(database) }), new SqliteAdapter())
+/**
+ * How Kysely reads a database that somebody else closes.
+ *
+ * @param check comes before each question, and throws what is wrong
+ */
+export function readingDialect(database: DatabaseSync, check: () => void = () => undefined): Dialect {
+  const { prepare, ...rest } = asKyselyDatabase(database)
+  const checked = (sql: string) => {
+    check()
+    return prepare(sql)
+  }
+  return dialect(new SqliteDriver({ database: { ...rest, prepare: checked } }), new SqliteAdapter())
+}
+
+// SQLite goes on with a file that was removed or replaced, as the system lets it, and everything is gone with the process.
+function createPlaceCheck(path: string): () => void {
+  if (path === ':memory:') return () => undefined
+  const { dev, ino } = statSync(path)
+  return () => {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found?.dev === dev && found.ino === ino) return
+    const cause = new Error(`${path} was removed or replaced: put it back, or start Jeton anew`)
+    throw new JetonError('store_unavailable', 'The database is not in its place any more.', { cause })
+  }
 }
 
 function dialect(driver: SqliteDriver, adapter: SqliteAdapter): Dialect {
@@ -117,17 +140,20 @@ function toSql(parameters: readonly unknown[]) {
 class ImmediateDriver extends SqliteDriver {
   readonly #database: DatabaseSync
   readonly #patienceMs: number
+  readonly #refuseMoved: () => void
   readonly #turns: Turns
   #waitsUntil = 0
 
-  constructor(database: DatabaseSync, patienceMs: number) {
+  constructor(database: DatabaseSync, patienceMs: number, refuseMoved: () => void) {
     super({ database: asKyselyDatabase(database) })
     this.#database = database
+    this.#refuseMoved = refuseMoved
     this.#patienceMs = patienceMs
     this.#turns = createTurns(patienceMs, () => waitedTooLong(new Error('Other changes were in the way')))
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
+    this.#refuseMoved()
     const waitsUntil = performance.now() + this.#patienceMs
     await this.#turns.take()
     this.#waitsUntil = waitsUntil

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
@@ -12,7 +12,7 @@ import type { Store } from '../../src/store/store.ts'
 import { changesSince } from '../helpers/changes.ts'
 import { run, temporaryFolder } from '../helpers/process.ts'
 import { alertContract } from './alert-contract.ts'
-import { storeContract } from './contract.ts'
+import { environment, storeContract } from './contract.ts'
 import { recordContract } from './record-contract.ts'
 import { usageContract } from './usage-contract.ts'
 
@@ -54,6 +54,46 @@ describe('the embedded database', () => {
     const database = new DatabaseSync(path)
     assert.deepEqual({ ...database.prepare('pragma journal_mode').get() }, { journal_mode: 'wal' })
     database.close()
+  })
+
+  it('takes no change and is not believed while its file is not in its place', async (t) => {
+    const path = join(await temporaryFolder(t), 'jeton.db')
+    const store = openSqlite(path)
+    t.after(() => store.close())
+    await store.prepare()
+    let made = 0
+    const change = () => {
+      made += 1
+      const one = { ...environment, id: `env_${made}`, name: `${made}` }
+      return store.change(({ insertEnvironment }) => insertEnvironment(one))
+    }
+    const refused = { error: 'store_unavailable', message: 'The database is not in its place any more.' }
+    const accidents: [() => void, () => void][] = [
+      [() => renameSync(path, `${path}.old`), () => renameSync(`${path}.old`, path)],
+      [
+        () => {
+          renameSync(path, `${path}.old`)
+          copyFileSync(`${path}.old`, path)
+        },
+        () => renameSync(`${path}.old`, path),
+      ],
+    ]
+    for (const [happens, isMended] of accidents) {
+      await change()
+      happens()
+      await assert.rejects(change(), refused)
+      await assert.rejects(store.listEnvironments(), refused)
+      await assert.rejects(
+        store.readChanges(0, () => undefined),
+        refused,
+      )
+      isMended()
+    }
+    await change()
+    assert.deepEqual(
+      (await store.listEnvironments()).map(({ name }) => name),
+      ['1', '3', '5'],
+    )
   })
 
   it('is refused, unchanged, when a newer Jeton wrote it', async (t) => {
