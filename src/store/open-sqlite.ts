@@ -97,7 +97,7 @@ function createPlaceCheck(path: string): () => void {
   return () => {
     const found = statSync(path, { throwIfNoEntry: false })
     if (found?.dev === dev && found.ino === ino) return
-    const cause = new Error(`${path} was removed or replaced: put it back, or start Jeton anew`)
+    const cause = new Error(`${path} was removed or replaced: put it back before this process ends`)
     throw new JetonError('store_unavailable', 'The database is not in its place any more.', { cause })
   }
 }
