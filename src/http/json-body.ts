@@ -43,23 +43,47 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** A list or an object of a body, and where it stands. */
+interface Place {
+  readonly value: object
+  readonly name: string | number
+  readonly within: Place | undefined
+}
+
 // Without recursion: the body may be nested as deep as it is long.
 function pathToPrototype(body: unknown): string | undefined {
-  const open: { value: unknown; path: string }[] = [{ value: body, path: '' }]
-  for (let step = open.pop(); step !== undefined; step = open.pop()) {
-    if (typeof step.value !== 'object' || step.value === null) continue
-    const isList = Array.isArray(step.value)
-    for (const [name, value] of Object.entries(step.value)) {
-      const path = isList
-        ? `${step.path}[${name}]`
-        : `${step.path}${step.path === '' ? '' : '.'}${name.slice(0, 64)}`
-      if (name === '__proto__' || (name === 'constructor' && hasPrototype(value))) return path.slice(0, 256)
-      open.push({ value, path: path.slice(0, 256) })
+  const open: Place[] = isObject(body) ? [{ value: body, name: '', within: undefined }] : []
+  for (let within = open.pop(); within !== undefined; within = open.pop()) {
+    if (Array.isArray(within.value)) {
+      for (const [index, value] of within.value.entries())
+        if (isObject(value)) open.push({ value, name: index, within })
+      continue
+    }
+    for (const [name, value] of Object.entries(within.value)) {
+      if (name === '__proto__' || (name === 'constructor' && hasPrototype(value))) return pathOf(name, within)
+      if (isObject(value)) open.push({ value, name, within })
     }
   }
   return undefined
 }
 
+const LONGEST_PATH = 256
+
+// Like metadata.list[2].name; of one that is long, its beginning.
+function pathOf(member: string, around: Place): string {
+  const steps: string[] = []
+  let name: string | number = member
+  for (let place: Place | undefined = around; place !== undefined; place = place.within) {
+    steps.push(typeof name === 'number' ? `[${name}]` : `.${name.slice(0, 64)}`)
+    name = place.name
+  }
+  return steps.reverse().slice(0, LONGEST_PATH).join('').replace(/^\./, '').slice(0, LONGEST_PATH)
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 function hasPrototype(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, 'prototype')
+  return isObject(value) && Object.hasOwn(value, 'prototype')
 }
