@@ -10,7 +10,7 @@ export const limit = z.string().transform((text, context): Limit => {
   const found = /^([1-9]\d{0,6})\/([1-9]\d{0,3})([smh])$/.exec(text)
   const unit = found?.[3]
   if (found === null || (unit !== 's' && unit !== 'm' && unit !== 'h')) {
-    context.addIssue('must be a count and a window, like 10/1m (s, m, h)')
+    context.addIssue('must be a count of at most 9999999 and a window of at most 9999 s, m or h, like 10/1m')
     return z.NEVER
   }
   return { count: Number(found[1]), windowSeconds: Number(found[2]) * SECONDS[unit] }

@@ -90,7 +90,9 @@ export class StartError extends Error {
  * there.
  */
 export const environmentVariables = z.object({
-  NODE_ENV: z.string().optional(),
+  NODE_ENV: z
+    .enum(['production', 'development', 'test'], 'must be production, development or test')
+    .optional(),
   HOST: z.string().prefault('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).prefault('3000'),
   DATA_DIR: z.string().prefault('./data'),

@@ -273,6 +273,7 @@ const rules: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: [
       'compose.ts',
       'config.ts',
+      'domain/error-code.ts',
       'http',
       'installation.ts',
       'keys/environments.ts',

@@ -46,6 +46,7 @@ describe('the configuration', () => {
   })
 
   const bad: [string, string][] = [
+    ['NODE_ENV', 'prodution'],
     ['PORT', '65536'],
     ['PORT', '-1'],
     ['PORT', '3e3'],

@@ -27,7 +27,11 @@ export const origin = z.string().superRefine((value, context) => {
 const constraints = z.strictObject({
   realtime: leftOut(
     z.strictObject({
-      maxSessionDuration: leftOut(z.int('must be a whole number').min(SHORTEST_SESSION_SECONDS)),
+      maxSessionDuration: leftOut(
+        z
+          .int('must be a whole number')
+          .min(SHORTEST_SESSION_SECONDS, `must be at least ${SHORTEST_SESSION_SECONDS}`),
+      ),
     }),
   ),
 })

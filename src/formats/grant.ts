@@ -4,6 +4,7 @@ import { MOST_PATTERNS, USES } from '../domain/grant.ts'
 import { isReserved, parsePattern, RESERVED_PREFIXES } from '../domain/pattern.ts'
 import { parsePolicy } from '../domain/policy.ts'
 import { origin } from './client.ts'
+import { seconds } from './fields.ts'
 import { formatNames } from './formats.ts'
 import { PERMISSIONS } from './permissions.ts'
 
@@ -34,6 +35,6 @@ export const grantSchema = z.strictObject({
   policies: z.array(policy).max(MOST_PATTERNS, tooMany(MOST_PATTERNS)).optional(),
   models: z.array(z.string().min(1)).max(MOST_ENTRIES, tooMany(MOST_ENTRIES)).optional(),
   origins: z.array(origin).max(MOST_ENTRIES, tooMany(MOST_ENTRIES)).optional(),
-  maxTtlSeconds: z.int('must be a whole number').min(1).max(86_400).optional(),
+  maxTtlSeconds: seconds(1, 86_400).optional(),
   addresses: z.array(address).max(MOST_ENTRIES, tooMany(MOST_ENTRIES)).optional(),
 })

@@ -14,7 +14,7 @@ const MOST_PER_PAGE = 100
 /** How many entries of a list are asked for. */
 export const pageLimit = z
   .string()
-  .regex(/^\d{1,3}$/, 'must be a whole number')
+  .regex(/^\d{1,9}$/, 'must be a whole number')
   .transform(Number)
   .refine((limit) => limit >= 1 && limit <= MOST_PER_PAGE, `must be 1 to ${MOST_PER_PAGE}`)
   .default(MOST_PER_PAGE)

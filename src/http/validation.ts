@@ -74,8 +74,20 @@ const wording: z.core.ParseContext<z.core.$ZodIssue> = {
     if (issue.code === 'invalid_type') {
       return issue.input === undefined ? 'is needed' : `must be ${nameOfType(issue.expected)}`
     }
+    if (issue.code === 'too_small') return `must ${amount(issue.origin, `at least ${issue.minimum}`)}`
+    if (issue.code === 'too_big') return `must ${amount(issue.origin, `at most ${issue.maximum}`)}`
+    if (issue.code === 'invalid_value') return `must be ${oneOf(issue.values)}`
     return undefined
   },
+}
+
+function amount(origin: string, bound: string): string {
+  if (origin === 'string') return `have ${bound} characters`
+  return origin === 'array' ? `have ${bound} entries` : `be ${bound}`
+}
+
+function oneOf(values: readonly unknown[]): string {
+  return values.length === 1 ? String(values[0]) : `one of ${values.join(', ')}`
 }
 
 function nameOfType(expected: string): string {

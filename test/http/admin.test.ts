@@ -65,7 +65,23 @@ describe('environments', () => {
     }
     assert.equal(seen.length, 8)
     assert.equal(new Set(seen).size, 8)
-    assert.equal((await call('GET', '/v1/environments?limit=0')).status, 400)
+    for (const [query, message] of [
+      ['limit=0', 'limit must be 1 to 100.'],
+      ['limit=1000', 'limit must be 1 to 100.'],
+      ['cursor=zzz', 'cursor must be a nextCursor that was given.'],
+    ]) {
+      const { status, body } = await call('GET', `/v1/environments?${query}`)
+      assert.deepEqual([status, body.message], [400, message])
+    }
+  })
+
+  it('say in plain words what a setting may be', async (t) => {
+    const { call, id } = await setup(t)
+    const messageFor = async (change: object) =>
+      (await call('PATCH', `/v1/environments/${id}`, change)).body.message
+    const limited = (count: number) => ({ settings: { subjectLimit: { count, windowSeconds: 60 } } })
+    assert.equal(await messageFor(limited(0)), 'settings.subjectLimit.count must be at least 1.')
+    assert.equal(await messageFor(limited(1.5)), 'settings.subjectLimit.count must be a whole number.')
   })
 
   it('mint nothing while they are archived, and again when they are restored', async (t) => {

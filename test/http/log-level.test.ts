@@ -62,6 +62,26 @@ describe('the level of the log', () => {
     assert.deepEqual([line?.method, line?.route], ['PUT', '/v1/log-level'])
   })
 
+  it('is one of those that are named when it is refused', async (t) => {
+    const { server } = await setupLevels(t)
+    const headers = { authorization: `Bearer ${ADMIN}` }
+    const payload = { level: 'loud' }
+    const reply = await server.inject({ method: 'PUT', url: '/v1/log-level', headers, payload })
+    assert.match(reply.json().message, /^level must be one of \w+, \w+, /)
+  })
+
+  it('is not called changed when it is only asked for', async (t) => {
+    const { server, lines } = await setupLevels(t)
+    const headers = { authorization: `Bearer ${ADMIN}` }
+    for (const method of ['GET', 'HEAD'] as const) {
+      assert.equal((await server.inject({ method, url: '/v1/log-level', headers })).statusCode, 200)
+    }
+    assert.equal(
+      lines.some(({ msg }) => msg === 'changed with the admin key'),
+      false,
+    )
+  })
+
   it('silences no record of an issued token', async (t) => {
     const { change, post, records, lines } = await setupLevels(t, { JOURNAL: 'stdout' })
     await change('silent')

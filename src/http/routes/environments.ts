@@ -30,7 +30,9 @@ const changedEnvironment = z.strictObject({
     .optional(),
 })
 
-const page = z.strictObject({ cursor: z.string().max(64).optional(), limit: pageLimit })
+const cursor = z.string().regex(/^env_[0-9a-z]{16}$/, 'must be a nextCursor that was given')
+
+const page = z.strictObject({ cursor: cursor.optional(), limit: pageLimit })
 
 interface EnvironmentRoutes {
   readonly environments: Environments

@@ -22,7 +22,7 @@ const query = z.strictObject({
     .describe('The version that the reader knows.'),
   wait: z
     .string()
-    .regex(/^\d{1,2}$/, 'must be a whole number')
+    .regex(/^\d{1,9}$/, 'must be a whole number')
     .transform(Number)
     .refine((seconds) => seconds <= LONGEST_WAIT_SECONDS, `must be at most ${LONGEST_WAIT_SECONDS}`)
     .default(0)

@@ -7,7 +7,7 @@ import type { Revoke } from '../../gate/revoke.ts'
 import { bodyInvalid } from '../errors.ts'
 import type { Guard } from '../guard.ts'
 
-const moment = z.int('must be a whole number').min(0)
+const moment = z.int('must be a whole number').min(0, 'must be at least 0')
 
 const request = z
   .strictObject({

@@ -10,7 +10,7 @@ const query = z.strictObject({
   subject: subject(128).describe('Who the credentials are for, and who is limited.'),
   ttlSeconds: z
     .string()
-    .regex(/^\d{1,6}$/, 'must be a whole number')
+    .regex(/^\d{1,9}$/, 'must be a whole number')
     .transform(Number)
     .pipe(seconds(1, TURN_LIFETIME.longestSeconds))
     .optional(),
