@@ -41,6 +41,7 @@ export function jsonObject(mostBytes: number) {
       error: `must not be nested deeper than ${DEEPEST_LEVEL} levels`,
       abort: true,
     })
+    .refine(holdsNoInfinity, 'must hold no number beyond 1.8e308')
     .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= mostBytes, {
       error: `must be at most ${mostBytes} bytes as JSON`,
     })
@@ -65,6 +66,12 @@ function isHttpUrl(value: string): boolean {
   if (!/^https?:\/\/[^\s\\]+$/.test(value) || !value.isWellFormed() || !URL.canParse(value)) return false
   const { username, password } = new URL(value)
   return username === '' && password === ''
+}
+
+// JSON can spell what no number of JavaScript is, and it would be null in the token.
+function holdsNoInfinity(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.values(value).every(holdsNoInfinity)
+  return typeof value !== 'number' || Number.isFinite(value)
 }
 
 function isShallow(value: unknown, levels: number): boolean {

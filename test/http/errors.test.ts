@@ -53,6 +53,7 @@ describe('bad input', () => {
       'constructor',
     ],
     ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), {}, 400, 'body_invalid'],
+    ['an endless number', '{"peerId":"a","metadata":{"a":[1e400]}}', {}, 400, 'body_invalid', 'metadata'],
     ['5,000 levels', deep(5_000), {}, 400, 'body_invalid', 'metadata'],
     ['15,000 levels of lists', `${'['.repeat(15_000)}${']'.repeat(15_000)}`, {}, 400, 'body_invalid', ''],
     ['33 KB', `{"peerId":"${'a'.repeat(33_000)}"}`, {}, 413, 'body_too_large'],
