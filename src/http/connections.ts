@@ -18,8 +18,8 @@ export interface Connections {
 interface Standing {
   /** How many requests are being answered: several when they came one behind another. */
   unanswered: number
-  /** Of the last request that came. */
-  answer: ServerResponse
+  /** Of the last request that came. Nothing once both are whole, which would take the room of it as long as nothing comes. */
+  answer: ServerResponse | undefined
   isBroken: boolean
 }
 
@@ -44,7 +44,10 @@ export function followConnections(app: FastifyInstance): Connections {
   })
   app.addHook('onResponse', ({ socket }, _reply, done) => {
     const standing = standings.get(socket)
-    if (standing !== undefined) standing.unanswered -= 1
+    if (standing !== undefined) {
+      standing.unanswered -= 1
+      if (standing.unanswered === 0 && standing.answer?.req.complete) standing.answer = undefined
+    }
     done()
   })
 
@@ -54,6 +57,7 @@ export function followConnections(app: FastifyInstance): Connections {
       if (standing === undefined) return 'free'
       standing.isBroken = true
       const { unanswered, answer } = standing
+      if (answer === undefined) return 'free'
       if (answer.req.complete) return unanswered > 0 ? 'busy' : 'free'
       if (unanswered > 1) return 'busy'
       return answer.headersSent ? 'used' : 'free'
