@@ -127,10 +127,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const app: FastifyInstance = fastify({
     ...serverOptions(config, log),
     clientErrorHandler: (error, socket) => {
-      // What came before on the same connection still gets its own answer, and closes it.
-      const standing = connections.breakOff(socket)
-      if (standing === 'free') onClientError(error, socket)
-      if (standing === 'used') socket.destroy()
+      if (connections.breakOff(socket)) onClientError(error, socket)
     },
     frameworkErrors: sendError,
   })
@@ -148,8 +145,8 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     reply.headers(headers).header('X-Request-Id', request.id)
     done(hostFault(request))
   })
-  app.addHook('onSend', (request, reply, payload, done) => {
-    if (draining.signal.aborted || connections.isBroken(request.socket)) reply.header('Connection', 'close')
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (draining.signal.aborted) reply.header('Connection', 'close')
     done(null, payload)
   })
   await app.register(fastifyRateLimit, {

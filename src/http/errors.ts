@@ -7,6 +7,7 @@ import type { Journal } from '../journal/journal.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { LimitError } from '../mint/admission.ts'
 import { STATUS_CODES } from '../node-http.ts'
+import { letGo } from './connections.ts'
 import { oauthCodeOf } from './oauth-errors.ts'
 import { writeRateLimits } from './rate-limit-headers.ts'
 import { HEADERS_LIMIT_BYTES } from './server-options.ts'
@@ -29,12 +30,6 @@ declare module 'fastify' {
     format?: string
   }
 }
-
-/**
- * How long a connection that can be read no further may stay once it has its answer: to close it at once could take the
- * answer away from who is still sending (RFC 9112 §9.6), and a stranger could keep what stays for ever.
- */
-const LINGER_MS = 1_000
 
 interface ErrorRepliesDeps {
   /** Where the explanations are served. */
@@ -120,8 +115,7 @@ export function createErrorReplies({ publicUrl, log, journal, metrics }: ErrorRe
       'Cache-Control: no-store',
       'Connection: close',
     ]
-    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-    setTimeout(() => socket.destroy(), LINGER_MS).unref()
+    letGo(socket, `${head.join('\r\n')}\r\n\r\n${body}`)
   }
 
   function toProblem(error: JetonError, requestId: string): z.input<typeof problemSchema> {

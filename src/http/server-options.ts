@@ -30,6 +30,12 @@ const LIMITS = {
   requireHostHeader: false,
 } as const
 
+/**
+ * How long nothing may go either way while a request is being answered: longer than any reader of revocations waits. Who
+ * asks and does not read would hold a socket for ever.
+ */
+const SILENCE_MS = 60_000
+
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
 /** How the server itself is set up, under all routes. */
@@ -41,6 +47,7 @@ export function serverOptions(
     serverFactory: (handler) => {
       const server =
         tls === undefined ? createServer(LIMITS, handler) : createTlsServer({ ...LIMITS, ...tls }, handler)
+      server.setTimeout(SILENCE_MS)
       // RFC 9110 §10.1.1 lets a server ignore what it does not know to expect; Node would answer with nothing to read.
       server.on('checkExpectation', handler)
       return server

@@ -71,9 +71,8 @@ function pathOf(path: readonly PropertyKey[]): string {
 // Zod's own wording is for developers of schemas; these sentences go on after the member's name.
 const wording: z.core.ParseContext<z.core.$ZodIssue> = {
   error: (issue) => {
-    if (issue.code === 'invalid_type') {
-      return issue.input === undefined ? 'is needed' : `must be ${nameOfType(issue.expected)}`
-    }
+    if (issue.input === undefined) return 'is needed'
+    if (issue.code === 'invalid_type') return `must be ${nameOfType(issue.expected)}`
     if (issue.code === 'too_small') return `must ${amount(issue.origin, `at least ${issue.minimum}`)}`
     if (issue.code === 'too_big') return `must ${amount(issue.origin, `at most ${issue.maximum}`)}`
     if (issue.code === 'invalid_value') return `must be ${oneOf(issue.values)}`

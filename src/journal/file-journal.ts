@@ -141,12 +141,14 @@ export async function openFileJournal(deps: FileJournalDeps): Promise<Journal> {
     let failures = 0
     while (isOpen || (await tryToOpen())) {
       try {
-        if (next.records.length > 0) {
+        // A write looks at its file, and not at all that this does.
+        if (monotonic() - checkedAt >= CHECK_EVERY_MS) {
+          await chain.check()
+          checkedAt = monotonic()
+        } else if (next.records.length > 0) {
           await gather()
           await commit()
-        } else if (monotonic() - checkedAt >= CHECK_EVERY_MS) await chain.check()
-        else return
-        checkedAt = monotonic()
+        } else return
         tellEnd()
       } catch (error) {
         fail(error)

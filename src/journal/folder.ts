@@ -51,8 +51,10 @@ export async function listInstances(folder: string): Promise<string[]> {
 export async function listFiles(instanceFolder: string): Promise<ChainFile[]> {
   const before = await changedAt(instanceFolder)
   const found = await scan(instanceFolder)
-  if ((await changedAt(instanceFolder)) === before) return found
-  // A file that was packed meanwhile may have been seen under neither of its names. It is packed only once.
+  const isSame = (await changedAt(instanceFolder)) === before
+  if (isSame && !found.some(({ seq }, index) => seq !== (found[0]?.seq ?? 0) + index)) return found
+  // A file that was packed meanwhile may have been seen under neither of its names. It is packed only once. Where moments
+  // are coarse the folder may look the same, but for a gap.
   const again = await scan(instanceFolder)
   const both = new Map([...found, ...again].map((file) => [file.seq, file]))
   return [...both.values()].sort((a, b) => a.seq - b.seq)

@@ -94,10 +94,18 @@ export function readingDialect(database: DatabaseSync, check: () => void = () =>
 function createPlaceCheck(path: string): () => void {
   if (path === ':memory:') return () => undefined
   const { dev, ino } = statSync(path)
+  const look = (): unknown => {
+    try {
+      const found = statSync(path)
+      if (found.dev === dev && found.ino === ino) return undefined
+      return new Error(`${path} was replaced: put it back before this process ends`)
+    } catch (error) {
+      return error
+    }
+  }
   return () => {
-    const found = statSync(path, { throwIfNoEntry: false })
-    if (found?.dev === dev && found.ino === ino) return
-    const cause = new Error(`${path} was removed or replaced: put it back before this process ends`)
+    const cause = look()
+    if (cause === undefined) return
     throw new JetonError('store_unavailable', 'The database is not in its place any more.', { cause })
   }
 }
@@ -153,9 +161,14 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    this.#refuseMoved()
     const waitsUntil = performance.now() + this.#patienceMs
     await this.#turns.take()
+    try {
+      this.#refuseMoved()
+    } catch (error) {
+      this.#turns.end()
+      throw error
+    }
     this.#waitsUntil = waitsUntil
     return await super.acquireConnection()
   }

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { ADMIN, setup } from '../helpers/admin.ts'
+import { eventually } from '../helpers/journal.ts'
 import { temporaryFolder } from '../helpers/process.ts'
 import { START_MS } from '../helpers/seams.ts'
+
+/** A server that has counted what was there when it started: until then it answers with what is counted. */
+async function setupCaughtUp(t: TestContext, env: Record<string, string>) {
+  const service = await setup(t, env)
+  await eventually(() => service.usage.standing().writtenAt !== undefined, 'usage is counted')
+  return service
+}
 
 describe('GET /v1/environments/{id}/usage', () => {
   it('is described with an example of whatever can be asked, and takes it', async (t) => {
@@ -21,7 +29,7 @@ describe('GET /v1/environments/{id}/usage', () => {
   })
 
   it('tells what was issued and refused, by step, and for how many subjects a day', async (t) => {
-    const { call, post, id, made, seams, follower } = await setup(t, { RATE_LIMIT_SUBJECT: '2/1m' })
+    const { call, post, id, made, seams, follower } = await setupCaughtUp(t, { RATE_LIMIT_SUBJECT: '2/1m' })
     const tokenFor = (userId: string) => post('/auth/token', { userId, name: 'x' })
     for (const user of ['alice', 'alice', 'alice', 'bob']) await tokenFor(user)
     await post('/v1/client/tokens', {})
@@ -76,7 +84,7 @@ describe('GET /v1/environments/{id}/usage', () => {
 
   it('tells what the journal holds up to now, and of no other environment', async (t) => {
     const DATA_DIR = await temporaryFolder(t)
-    const { call, post, id, follower, server } = await setup(t, { JOURNAL: 'file', DATA_DIR })
+    const { call, post, id, follower, server } = await setupCaughtUp(t, { JOURNAL: 'file', DATA_DIR })
     const other = await call('POST', '/v1/environments', { name: 'Other' })
     await follower.refresh()
     await post('/auth/token', { userId: 'bob', name: 'x' }, { 'x-api-key': other.body.secretKey })

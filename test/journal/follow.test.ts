@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { symlinkSync, unlinkSync } from 'node:fs'
+import { readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { follow } from '../../src/journal/follow.ts'
 import { openSqlite } from '../../src/store/open-sqlite.ts'
 import { readSqliteRecords } from '../../src/store/read-records.ts'
-import { eventually, journalFolderOf, tokenOf } from '../helpers/journal.ts'
+import { eventually, filesIn, journalFolderOf, tokenOf } from '../helpers/journal.ts'
 import { temporaryFolder } from '../helpers/process.ts'
 import { environment } from '../store/contract.ts'
 
@@ -45,6 +45,7 @@ async function followed(t: TestContext, last: number, options: { rollBytes?: num
     eventually(() => names.every((one) => told.includes(one)), `${names} in ${told}`)
   return {
     journal: await open(options),
+    folder,
     change,
     begin,
     told,
@@ -67,6 +68,17 @@ describe('who follows the journal', () => {
       told.filter((one) => one !== 'opened'),
       ['a', 'b', 'c', 'd', 'e', 'f'],
     )
+  })
+
+  it('sees the newest records though an older file is damaged', async (t) => {
+    const { journal, folder, begin, told, tells } = await followed(t, 20, { rollBytes: 1 })
+    for (const jti of ['a', 'b', 'c']) await journal.append(tokenOf(jti))
+    const path = filesIn(folder).find((path) => readFileSync(path, 'utf8').includes('"jti":"a"')) ?? ''
+    writeFileSync(`${path}.gz`, 'not packed')
+    rmSync(path)
+    begin()
+    await tells('b', 'c')
+    assert.equal(told.includes('a'), false)
   })
 
   it('sees the last tokens and changes in the order of time, and then every new one of both', async (t) => {

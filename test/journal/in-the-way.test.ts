@@ -88,7 +88,12 @@ describe('a file of the journal that somebody touched', () => {
       rmSync(join(folder, instance ?? '', 'lock'))
       const other = isTaken ? await open() : undefined
       assert.equal(other?.standing()?.instance, isTaken ? instance : undefined)
-      await eventually(() => told.length > 0, 'it notices by itself')
+      // Under steady traffic too, which looks at the file that it writes.
+      const notices = async () => {
+        if (!isTaken) await mint(journal, ['x'])
+        return told.length > 0
+      }
+      await eventually(notices, 'it notices by itself')
       assert.match(JSON.stringify(told), /cannot be written/)
       await eventually(() => journal.isAvailable(), 'it goes on')
       assert.equal(journal.standing()?.instance === instance, !isTaken)

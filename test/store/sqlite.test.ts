@@ -90,6 +90,19 @@ describe('the embedded database', () => {
       isMended()
     }
     await change()
+    // One that waits for its turn meanwhile.
+    const [begun, holding] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const first = store.change(() => {
+      begun.resolve()
+      return holding.promise
+    })
+    await begun.promise
+    const second = change()
+    renameSync(path, `${path}.old`)
+    holding.resolve()
+    await first
+    await assert.rejects(second, refused)
+    renameSync(`${path}.old`, path)
     assert.deepEqual(
       (await store.listEnvironments()).map(({ name }) => name),
       ['1', '3', '5'],
