@@ -97,7 +97,7 @@ export interface App {
 }
 
 /** Methods that change nothing (RFC 9110 §9.2.1). */
-const READS = new Set(['GET', 'HEAD'])
+const SAFE_METHODS = new Set(['GET', 'HEAD'])
 
 /** How often one network may ask for what nobody needs often: documentation and paths that are not there. */
 const SIDE_DOOR_LIMIT = { max: 120, timeWindow: 60_000 }
@@ -221,7 +221,7 @@ function adminRoutes(deps: AppDeps, guard: Guard) {
     app.addHook('preHandler', guard.acting)
     // Who reads the log later wants to know what was changed, and by which request.
     app.addHook('onResponse', (request, reply, done) => {
-      if (!READS.has(request.method) && reply.statusCode < 400) {
+      if (!SAFE_METHODS.has(request.method) && reply.statusCode < 400) {
         const { id: requestId, method, params, routeOptions } = request
         log.info({ requestId, method, route: routeOptions.url, params }, 'changed with the admin key')
       }

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import { onlyAbsent } from '../domain/error-code.ts'
 import { IDENTIFIER_RANDOM_BYTES, writeIdentifier } from '../domain/identifier.ts'
 import type { Disk } from './disk.ts'
-import { LOCK_NAME, listInstances, onlyAbsent } from './folder.ts'
+import { LOCK_NAME, listInstances } from './folder.ts'
 
 /** A lock on a file that ends with its process, however that ends. */
 export interface Hold {

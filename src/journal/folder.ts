@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { errorCode } from '../domain/error-code.ts'
+import { onlyAbsent } from '../domain/error-code.ts'
 
 // <seq>-<day>.jsonl, and .gz behind it once it is packed.
 const FILE = /^(\d{8})-(\d{4}-\d\d-\d\d)\.jsonl(\.gz)?$/
@@ -87,11 +87,6 @@ async function scan(instanceFolder: string): Promise<ChainFile[]> {
 // When a name in it was last made, changed or removed.
 async function changedAt(folder: string): Promise<bigint | undefined> {
   return await stat(folder, { bigint: true }).then(({ mtimeNs }) => mtimeNs, onlyAbsent)
-}
-
-/** Goes on with `undefined` where there is nothing at a path. */
-export function onlyAbsent(error: unknown): undefined {
-  if (errorCode(error) !== 'ENOENT') throw error
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { type ChainFile, isGone, listFiles, listInstances } from './folder.ts'
 import { readLines } from './lines.ts'
 import { GENESIS, readPlace, sha256 } from './record.ts'
@@ -31,26 +31,22 @@ export async function inspectJournal(folder: string): Promise<JournalInspection>
 }
 
 async function inspectEnd(folder: string, instance: string): Promise<ChainEnd> {
-  let file: ChainFile | undefined
-  try {
-    for (;;) {
-      file = (await listFiles(join(folder, instance))).at(-1)
-      const fault = file && (await faultUnlessGone(file))
-      if (fault !== 'gone') return { instance, file, fault }
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return { instance, file, fault: `it cannot be read: ${reason}` }
+  for (;;) {
+    const end = await inspectNewest(folder, instance)
+    // Being old enough, it may have been removed since it was listed.
+    if (end.fault === undefined || end.file === undefined) return end
+    if (!(await isGone(join(folder, instance), end.file.name))) return end
   }
 }
 
-// Being old enough, it may have been removed since it was listed.
-async function faultUnlessGone(file: ChainFile): Promise<string | undefined> {
+async function inspectNewest(folder: string, instance: string): Promise<ChainEnd> {
+  let file: ChainFile | undefined
   try {
-    return await faultIn(file)
+    file = (await listFiles(join(folder, instance))).at(-1)
+    return { instance, file, fault: file && (await faultIn(file)) }
   } catch (error) {
-    if (await isGone(dirname(file.path), file.name)) return 'gone'
-    throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    return { instance, file, fault: `it cannot be read: ${reason}` }
   }
 }
 

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -13,7 +12,7 @@ import {
 } from 'kysely'
 import { JetonError } from '../domain/errors.ts'
 import type { Witness } from './change-records.ts'
-import { createPrivateFile } from './files.ts'
+import { createPlaceCheck, createPrivateFile } from './files.ts'
 import { conflict, createKyselyStore } from './kysely-store.ts'
 import { StoreError } from './migrate.ts'
 import type { Store } from './store.ts'
@@ -40,7 +39,7 @@ export function openSqlite(
   try {
     const writing = openDatabase(path)
     opened.unshift(writing)
-    const refuseMoved = createPlaceCheck(path)
+    const refuseMoved = path === ':memory:' ? () => undefined : createPlaceCheck(path)
     const writes = dialect(new ImmediateDriver(writing, patienceMs, refuseMoved), new WritingAdapter())
     // A database in memory is its connection's alone.
     if (path === ':memory:') return closing(createKyselyStore({ writes, explain, witness }), opened)
@@ -88,26 +87,6 @@ export function readingDialect(database: DatabaseSync, check: () => void = () =>
     return prepare(sql)
   }
   return dialect(new SqliteDriver({ database: { ...rest, prepare: checked } }), new SqliteAdapter())
-}
-
-// SQLite goes on with a file that was removed or replaced, as the system lets it, and everything is gone with the process.
-function createPlaceCheck(path: string): () => void {
-  if (path === ':memory:') return () => undefined
-  const { dev, ino } = statSync(path)
-  const look = (): unknown => {
-    try {
-      const found = statSync(path)
-      if (found.dev === dev && found.ino === ino) return undefined
-      return new Error(`${path} was replaced: put it back before this process ends`)
-    } catch (error) {
-      return error
-    }
-  }
-  return () => {
-    const cause = look()
-    if (cause === undefined) return
-    throw new JetonError('store_unavailable', 'The database is not in its place any more.', { cause })
-  }
 }
 
 function dialect(driver: SqliteDriver, adapter: SqliteAdapter): Dialect {

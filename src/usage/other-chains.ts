@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode } from '../domain/error-code.ts'
+import { onlyAbsent } from '../domain/error-code.ts'
 import { findEnd } from '../journal/chain-end.ts'
 import type { TakeHold } from '../journal/claim.ts'
 import { LOCK_NAME, listFiles, listInstances } from '../journal/folder.ts'
@@ -50,7 +50,7 @@ export function createOtherChains(deps: OtherChainsDeps) {
   async function stateOf(instance: string): Promise<string | undefined> {
     const newest = (await listFiles(join(folder, instance))).at(-1)
     if (newest === undefined) return undefined
-    const found = await statusOf(newest.path)
+    const found = await stat(newest.path).catch(onlyAbsent)
     // Packed or removed since: what is there then is for the next time.
     if (found === undefined) return undefined
     const { mtimeMs, size } = found
@@ -68,11 +68,4 @@ export function createOtherChains(deps: OtherChainsDeps) {
       hold.release()
     }
   }
-}
-
-async function statusOf(path: string) {
-  return await stat(path).catch((error: unknown) => {
-    if (errorCode(error) !== 'ENOENT') throw error
-    return undefined
-  })
 }
